@@ -1,0 +1,1 @@
+"""Grading, trials, statistics and transcripts of Silent Bugs."""

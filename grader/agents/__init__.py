@@ -1,0 +1,1 @@
+"""Agents: whoever drives an episode's tools."""

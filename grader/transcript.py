@@ -1,0 +1,160 @@
+"""The transcript of an episode: JSON lines, written and flushed as they happen."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from grader.agents.base import Turn
+from kernel_tool.results import Image, Text, ToolResult
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    time: float = Field(default_factory=time.time, description="seconds since the epoch")
+
+
+class Start(_Event):
+    """The first line: who is asked what, with which tools."""
+
+    type: Literal["start"] = "start"
+    task: str
+    variant: str
+    agent: str
+    model: str | None
+    seed: int
+    prompt: str
+    tools: list[dict[str, Any]]
+
+
+class Call(BaseModel):
+    """A tool call inside a turn."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    id: str
+    name: str
+    arguments: dict[str, Any]
+
+
+class TurnEvent(_Event):
+    """One turn of the agent."""
+
+    type: Literal["turn"] = "turn"
+    n: int
+    text: str
+    thinking: str
+    calls: list[Call]
+    usage: dict[str, int]
+    stop_reason: str
+    seconds: float
+
+    @classmethod
+    def of(cls, n: int, turn: Turn, seconds: float) -> TurnEvent:
+        return cls(
+            n=n,
+            text=turn.text,
+            thinking=turn.thinking,
+            calls=[Call(id=c.id, name=c.name, arguments=dict(c.arguments)) for c in turn.calls],
+            usage={
+                "input": turn.usage.input,
+                "output": turn.usage.output,
+                "cache_read": turn.usage.cache_read,
+                "cache_write": turn.usage.cache_write,
+            },
+            stop_reason=turn.stop_reason,
+            seconds=seconds,
+        )
+
+
+class TextPart(BaseModel):
+    type: Literal["text"] = "text"
+    text: str
+
+
+class ImagePart(BaseModel):
+    type: Literal["image"] = "image"
+    media_type: str
+    data: str = Field(description="base64")
+
+
+class ResultEvent(_Event):
+    """The answer to one call. ``fault`` says whose error it was: the model's or the tool's."""
+
+    type: Literal["result"] = "result"
+    call_id: str
+    name: str
+    content: list[Annotated[TextPart | ImagePart, Field(discriminator="type")]]
+    fault: Literal["model", "tool"] | None
+    seconds: float
+
+    @classmethod
+    def of(cls, call_id: str, name: str, result: ToolResult, seconds: float) -> ResultEvent:
+        return cls(
+            call_id=call_id,
+            name=name,
+            content=[_part(part) for part in result.content],
+            fault=None if result.fault is None else result.fault.value,
+            seconds=seconds,
+        )
+
+
+class Note(_Event):
+    """What the episode itself told the agent (a budget nearly spent, a reminder to submit)."""
+
+    type: Literal["note"] = "note"
+    text: str
+
+
+class End(_Event):
+    """The last line: how the episode ended."""
+
+    type: Literal["end"] = "end"
+    reason: Literal["submitted", "no_submission", "out_of_budget", "infrastructure", "interrupted"]
+    detail: str = ""
+
+
+Event = Annotated[Start | TurnEvent | ResultEvent | Note | End, Field(discriminator="type")]
+_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+def _part(part: Text | Image) -> TextPart | ImagePart:
+    if isinstance(part, Text):
+        return TextPart(text=part.text)
+    return ImagePart(media_type=part.media_type, data=base64.b64encode(part.data).decode())
+
+
+class Transcript:
+    """Appends events to a file, flushing each, so that a killed run keeps what it did."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("a", encoding="utf-8")
+
+    def write(self, event: Event) -> None:
+        self._file.write(json.dumps(event.model_dump(mode="json"), ensure_ascii=False) + "\n")
+        self._file.flush()
+
+    def __enter__(self) -> Transcript:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+
+def read_transcript(path: Path) -> Iterator[Event]:
+    """The events of a transcript; a last line cut by a kill is left out."""
+    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+        if not line.endswith("\n"):
+            return
+        yield _EVENT.validate_json(line)

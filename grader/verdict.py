@@ -1,0 +1,80 @@
+"""The verdict on one submission, with its evidence."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class FailureReason(StrEnum):
+    """The one reason a submission failed: the first of these that applies."""
+
+    NO_SUBMISSION = "no_submission"
+    OUT_OF_BUDGET = "out_of_budget"
+    BAD_REPORT = "bad_report"
+    NOTEBOOK_ERROR = "notebook_error"
+    TIMEOUT = "timeout"
+    MISSED_BUG = "missed_bug"
+    PARTIAL_FIX = "partial_fix"
+    REGRESSION = "regression"
+    FALSE_ALARM = "false_alarm"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CheckResult(_Record):
+    """One check with its evidence. ``value`` is None where nothing could be measured."""
+
+    id: str
+    clause: str | None
+    passed: bool
+    value: float | None
+    bound: str
+    explanation: str
+    world: str = ""
+
+
+class BugResult(_Record):
+    """What became of one planted bug."""
+
+    id: str
+    kind: str
+    clauses: tuple[str, ...]
+    fixed: bool
+    reported: bool
+    entry: int | None = Field(None, description="index of the report entry that matched it")
+
+
+class Verdict(_Record):
+    """The outcome of one submission.
+
+    ``reward`` lies in [0, 1] and is 1 exactly for a pass.
+    """
+
+    passed: bool
+    reward: float = Field(ge=0, le=1)
+    failure_reason: FailureReason | None
+    detail: str = ""
+    checks: tuple[CheckResult, ...] = ()
+    bugs: tuple[BugResult, ...] = ()
+    false_alarms: tuple[int, ...] = Field((), description="indices of report entries")
+    metrics: dict[str, float] = Field(default_factory=dict)
+    confined: bool = False
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+
+
+class ReportEntry(_Record):
+    """One entry of the bug report."""
+
+    clause: str
+    cell: str
+    quote: str
+    explanation: str = ""
+
+
+Outcome = Literal["passed", "failed", "infrastructure"]

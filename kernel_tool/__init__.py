@@ -1,0 +1,1 @@
+"""The stateful kernel and the notebook, as tools a model can call."""

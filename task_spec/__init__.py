@@ -1,0 +1,1 @@
+"""What a task is: prompt, correct notebook, planted bugs, data, checks."""
