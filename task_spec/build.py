@@ -1,0 +1,80 @@
+"""``python -m task_spec.build``: writes a variant's notebook and data into a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import nbformat
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+from task_spec.cli import Failure, run, variant_of, variant_options
+from task_spec.staging import stage_workspace
+from task_spec.variant import Variant
+
+# Version numbers, times and memory addresses would make two builds differ.
+_KEPT_OUTPUT = ("output_type", "name", "text", "data", "metadata", "execution_count")
+
+
+def build(variant: Variant, folder: Path, *, execute: bool = True) -> Path:
+    """Write notebook and data; with ``execute`` the notebook is run and keeps its outputs."""
+    path = stage_workspace(variant, folder)
+    if execute:
+        notebook = nbformat.read(path, as_version=4)
+        NotebookClient(
+            notebook, timeout=600, resources={"metadata": {"path": str(folder)}}
+        ).execute()
+        _normalise(notebook)
+        nbformat.write(notebook, path)
+        (folder / "results.json").unlink(missing_ok=True)
+    return path
+
+
+def _normalise(notebook: NotebookNode) -> None:
+    notebook.metadata.pop("language_info", None)
+    notebook.metadata["language_info"] = {"name": "python"}
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = [
+                NotebookNode({k: v for k, v in output.items() if k in _KEPT_OUTPUT})
+                for output in cell.outputs
+            ]
+
+
+@click.command()
+@variant_options
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Draws the data, and the bugs where it is not 0 or --bugs is given.",
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder to write to.",
+)
+@click.option(
+    "--execute/--no-execute",
+    default=True,
+    show_default=True,
+    help="Run the notebook and keep its outputs.",
+)
+def main(
+    task: str, bugs: int | None, only: str | None, seed: int, out: Path, execute: bool
+) -> None:
+    """Write the broken notebook of a variant, and its data."""
+    variant = variant_of(task, bugs, only, seed)
+    try:
+        path = build(variant, out, execute=execute)
+    except OSError as error:
+        raise Failure(f"can't write to {out} ({error.strerror}): choose another --out") from None
+    click.echo(f"{path}: {len(variant.bugs)} bugs planted")
+
+
+if __name__ == "__main__":
+    run(main, "python -m task_spec.build")

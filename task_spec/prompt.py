@@ -1,0 +1,120 @@
+"""The prompt: prose around demands. What demands something is a Demand, and names its checks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from task_spec.model import Demand, Task
+
+RUN_EXECUTES = "run.executes"
+RUN_TIME = "run.time"
+RUN_INTERFACE = "run.interface"
+REPORT_FORMAT = "report.format"
+REPORT_BUGS = "report.bugs"
+REPORT_FALSE_ALARMS = "report.false_alarms"
+SUBMITTED = "episode.submitted"
+BUDGET = "episode.budget"
+CELL_LIMIT = 40_000  # characters of one cell that are executed again
+QUOTE_MIN = 6  # characters, white space aside
+QUOTE_LINES = 12
+
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    autoescape=False,
+)
+
+
+def sections(task: Task) -> dict[str, tuple[Demand, ...]]:
+    """Every demand of a task's prompt, by section."""
+    return {
+        "run": _run_demands(task),
+        "clauses": tuple(_clause_demand(task, clause.id) for clause in task.clauses),
+        "metrics": task.metrics,
+        "interface": (
+            Demand(
+                "Keep these functions, with the order of their parameters, and keep training "
+                "through them. Keep the names `curves` and `split` for what they are now. What is "
+                "inside is yours to change.",
+                (RUN_INTERFACE,),
+            ),
+        ),
+        "report": _report_demands(task),
+        "budget": _budget_demands(task),
+    }
+
+
+def render_prompt(task: Task) -> str:
+    """The prompt of a task, in Markdown."""
+    template = _TEMPLATES.get_template("prompt.md.j2")
+    return template.render(
+        task=task, **sections(task), quote_min=QUOTE_MIN, quote_lines=QUOTE_LINES
+    )
+
+
+def _clause_demand(task: Task, clause_id: str) -> Demand:
+    clause = next(c for c in task.clauses if c.id == clause_id)
+    checks = [check for check in task.checks if check.clause == clause_id]
+    bounds = "; ".join(check.bound for check in checks)
+    return Demand(
+        f"**{clause.id} {clause.title}.** {clause.text} *(Holds if: {bounds}.)*",
+        tuple(check.id for check in checks),
+    )
+
+
+def _run_demands(task: Task) -> tuple[Demand, ...]:
+    return (
+        Demand(
+            "Its code cells, in order, run in a fresh kernel without an error, in a folder that "
+            f"holds nothing but `data/`; a cell has at most {CELL_LIMIT} characters.",
+            (RUN_EXECUTES,),
+        ),
+        Demand(
+            f"One such run takes at most {task.budgets.run_seconds} seconds.",
+            (RUN_TIME,),
+        ),
+    )
+
+
+def _report_demands(task: Task) -> tuple[Demand, ...]:
+    rules = task.report
+    return (
+        Demand(
+            f"The report is a list of at most {rules.max_entries} entries, each an object with the "
+            'text fields `clause` (such as "P3"), `cell` (a cell id of the notebook as delivered), '
+            f"`quote` (a line of that cell as delivered, or a part of one of at least {QUOTE_MIN} "
+            f"characters, or up to {QUOTE_LINES} adjacent lines) and `explanation` (for a human "
+            "reader, not graded).",
+            (REPORT_FORMAT,),
+        ),
+        Demand(
+            "Every bug that was planted in the notebook is reported. An entry reports a bug if it "
+            "names the clause that the bug breaks and quotes a line of a function, or of "
+            "top-level code, in which the bug sits or in which it could rightly be repaired. A "
+            "further entry for the same bug costs nothing.",
+            (REPORT_BUGS,),
+        ),
+        Demand(
+            f"At most {rules.max_false_alarms} entry reports no bug.",
+            (REPORT_FALSE_ALARMS,),
+        ),
+    )
+
+
+def _budget_demands(task: Task) -> tuple[Demand, ...]:
+    budgets = task.budgets
+    return (
+        Demand(
+            f"You have {budgets.tool_calls} tool calls, {budgets.kernel_minutes:g} minutes of "
+            f"kernel time and {budgets.tokens:,} tokens in all (input, output and cached).",
+            (BUDGET,),
+        ),
+        Demand(
+            "Only what you hand in with `submit`, before a budget is spent, is graded.",
+            (SUBMITTED,),
+        ),
+    )

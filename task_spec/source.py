@@ -1,0 +1,65 @@
+"""Reading the correct notebook from its percent-format source, and editing cells of it."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import jupytext
+import nbformat
+from nbformat import NotebookNode
+
+if TYPE_CHECKING:
+    from task_spec.model import Edit
+
+_CLAUSE = re.compile(
+    r"^- \*\*(?P<id>P\d+) (?P<title>[^*]+?)\.\*\* (?P<text>.+?)(?=^- |\Z)", re.M | re.S
+)
+_KERNELSPEC = {"name": "python3", "display_name": "Python 3", "language": "python"}
+
+
+_NEW_CELL: dict[str, Callable[..., NotebookNode]] = {
+    "markdown": nbformat.v4.new_markdown_cell,
+    "code": nbformat.v4.new_code_cell,
+}
+
+
+@cache
+def _parsed(path: Path) -> NotebookNode:
+    scripted = jupytext.read(path, fmt="py:percent")
+    notebook: NotebookNode = nbformat.v4.new_notebook(
+        metadata={"kernelspec": _KERNELSPEC, "language_info": {"name": "python"}}
+    )
+    for cell in scripted.cells:
+        new_cell = _NEW_CELL[cell.cell_type]
+        notebook.cells.append(new_cell(cell.source, id=cell.metadata["id"]))
+    nbformat.validate(notebook)
+    return notebook
+
+
+def read_source(path: Path) -> NotebookNode:
+    """A fresh copy of the notebook written at ``path``; cell ids come from ``id="..."``."""
+    return copy.deepcopy(_parsed(path))
+
+
+def clauses_of(protocol: str) -> Iterator[tuple[str, str, str]]:
+    """(id, title, text) of each clause of a protocol cell."""
+    for match in _CLAUSE.finditer(protocol):
+        yield match["id"], match["title"], " ".join(match["text"].split())
+
+
+def apply_edits(notebook: NotebookNode, edits: Iterable[Edit]) -> None:
+    """Apply edits in place. ValueError where a cell is missing or the text is not unique in it."""
+    cells = {cell.id: cell for cell in notebook.cells}
+    for edit in edits:
+        if edit.cell not in cells:
+            raise ValueError(f"edit of cell {edit.cell!r}: there is no such cell")
+        cell = cells[edit.cell]
+        count = cell.source.count(edit.old)
+        if count != 1:
+            raise ValueError(f"edit of cell {edit.cell!r}: {count} matches of {edit.old!r}")
+        cell.source = cell.source.replace(edit.old, edit.new)

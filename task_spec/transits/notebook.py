@@ -1,0 +1,546 @@
+# %% [markdown] id="title"
+# # Which stars have a transiting planet?
+#
+# A planet that passes in front of its star dims it a little, once an orbit. This notebook trains
+# a small network on the light curves of a photometric survey to tell stars with such transits
+# from stars without. An encoder is pre-trained without labels by filling in hidden points, then
+# fine-tuned with labels; an average of its weights is selected, calibrated and scored.
+#
+# ## Protocol
+#
+# This is what the notebook is meant to do. Where code and protocol differ, the protocol is right.
+#
+# - **P1 Split.** A star is a place on the sky: targets less than 5 arcsec apart are one star,
+#   whatever their release. All curves of a star are in one of train, val and test (60, 20 and
+#   20% of the stars). Pre-training and fine-tuning see training curves only, and all of them.
+# - **P2 Bands.** Every curve in `curves.csv` is used. Its band is W, NA or NB as given there; a
+#   blank band means W.
+# - **P3 Flux.** A curve enters the network as relative flux `f / median(f) - 1`, where a dimming
+#   is negative, divided by its own scatter (1.4826 times the median absolute deviation), clipped
+#   to ±8; missing points are 0. Magnitudes are first turned into flux, `f = 10 ** (-0.4 * m)`.
+# - **P4 Padding.** In evaluation the logit of a curve depends on that curve alone: not on how
+#   far its batch is padded, nor on what else is in the batch.
+# - **P5 Pre-training loss.** The mean squared error over the hidden points that were observed,
+#   each such point of the batch counting the same.
+# - **P6 Transfer.** Fine-tuning starts from the pre-trained encoder: all its parameters and
+#   buffers.
+# - **P7 Freeze.** In the first 2 epochs of fine-tuning no parameter and no buffer of the encoder
+#   changes. From the 3rd epoch on all of them are trained.
+# - **P8 Step.** An optimizer step takes up to 4 micro-batches (the last one of an epoch what is
+#   left). Its gradient is that of the mean loss over all their curves, each curve counting the
+#   same: binary cross-entropy with `pos_weight` 2.
+# - **P9 Clipping.** At every fine-tuning step the gradient that the optimizer uses has a total
+#   norm, over all trained parameters together, of at most 1; a smaller one is left as it is.
+# - **P10 Schedule.** Fine-tuning takes K optimizer steps in all. In step k = 0 … K-1 the rate of
+#   every trained parameter is 3e-3 times (k+1)/W while k < W, and times
+#   (1 + cos(π (k-W)/(K-W))) / 2 from there on, with W = ceil(K/10).
+# - **P11 Weight decay.** 0.05 on parameters with two or more dimensions, 0 on all others.
+# - **P12 Augmentation.** Each training curve is augmented anew in every epoch of fine-tuning: no
+#   two augmentations of the run use the same random numbers. Evaluation never augments.
+# - **P13 Average.** After each step every parameter of the averaged model moves to
+#   0.9 · itself + 0.1 · the trained model's; every buffer is copied from the trained model.
+# - **P14 Selection.** The averaged model is evaluated after each epoch of fine-tuning; the final
+#   model is the averaged model as it was after the epoch with the best validation AP.
+# - **P15 Calibration.** Temperature and threshold come from validation targets alone. Test
+#   targets influence nothing but the test scores.
+# - **P16 Metric.** AP is average precision over all targets of a split at once; a target's
+#   score is the mean logit of its curves.
+
+# %% id="setup"
+import copy
+import json
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+SEED = 11
+DATA = Path("data")
+BANDS = ["W", "NA", "NB"]
+MATCH_ARCSEC = 5
+EPOCHS, FREEZE_EPOCHS, ACCUM = 8, 2, 4
+PEAK_LR, WEIGHT_DECAY, CLIP, EMA_DECAY, POS_WEIGHT = 3e-3, 0.05, 1.0, 0.9, 2.0
+
+torch.set_num_threads(1)
+torch.manual_seed(SEED)
+
+# %% [markdown] id="about-data"
+# ## Data
+#
+# `targets.csv` has a row a target: position, release, label. `curves.csv` has a row a curve: its
+# target, its band, its unit, and where it lies in `flux.npy`, which holds all curves end to end,
+# one point each half hour. Missing points are NaN. Some stars were observed again in another
+# release, under another id.
+
+
+# %% id="load"
+def load_survey(folder):
+    """A row a curve, joined with its target, with the curve itself in column `flux`."""
+    targets = pd.read_csv(folder / "targets.csv")
+    curves = pd.read_csv(folder / "curves.csv", keep_default_na=False)
+    curves["band"] = curves["band"].replace("", "W")
+    survey = curves.merge(targets, on="target_id", how="left", validate="many_to_one")
+    flux = np.load(folder / "flux.npy").astype(np.float64)
+    survey["flux"] = [flux[a : a + n] for a, n in zip(survey["start"], survey["length"])]
+    return survey
+
+
+survey = load_survey(DATA)
+print(f"{survey['target_id'].nunique()} targets, {len(survey)} curves")
+survey.drop(columns="flux").head()
+
+
+# %% id="stars"
+def stars_of_targets(survey):
+    """Maps target_id to the number of its star: targets at one place are one star."""
+    targets = survey.drop_duplicates("target_id")
+    ra = targets["ra"].where(targets["release"] != "DR2", 15 * targets["ra"])
+    ra, dec = np.deg2rad(ra.to_numpy()), np.deg2rad(targets["dec"].to_numpy())
+    place = np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1)
+    distance = np.linalg.norm(place[:, None] - place[None], axis=-1)
+    near = distance < np.deg2rad(MATCH_ARCSEC / 3600)
+    return dict(zip(targets["target_id"], near.argmax(axis=1)))
+
+
+def split_curves(survey):
+    """Maps curve_id to "train", "val" or "test", star by star."""
+    star = survey["target_id"].map(stars_of_targets(survey))
+    order = np.random.default_rng(SEED).permutation(star.unique())
+    first, second = round(0.6 * len(order)), round(0.8 * len(order))
+    part = {
+        s: "train" if i < first else "val" if i < second else "test" for i, s in enumerate(order)
+    }
+    return dict(zip(survey["curve_id"], star.map(part)))
+
+
+split = split_curves(survey)
+print(pd.Series(split).value_counts().to_dict())
+
+# %% [markdown] id="about-prepare"
+# ## From flux to network input
+
+
+# %% id="prepare"
+class Curve(NamedTuple):
+    curve_id: str
+    target_id: str
+    band: int  # index into BANDS
+    x: torch.Tensor  # (2, T): normalised flux, and 1 where a point was observed
+    y: float  # 1 planet, 0 none, nan unknown
+
+
+def relative_flux(flux, unit):
+    """Flux relative to its median; a dimming is negative."""
+    if unit == "mag":
+        flux = 10 ** (-0.4 * (flux - np.nanmedian(flux)))
+    return flux / np.nanmedian(flux) - 1
+
+
+def normalise(flux, unit):
+    """(2, T) float32 network input of one curve."""
+    x = relative_flux(flux, unit)
+    scatter = 1.4826 * np.nanmedian(np.abs(x - np.nanmedian(x)))
+    x = np.clip(x / scatter, -8, 8)
+    observed = np.isfinite(x)
+    return torch.tensor(np.stack([np.where(observed, x, 0), observed]), dtype=torch.float32)
+
+
+def prepare(survey):
+    """The curves of a survey, ready for the network, in the survey's order."""
+    label = survey["label"] if "label" in survey else pd.Series(np.nan, survey.index)
+    return [
+        Curve(row.curve_id, row.target_id, BANDS.index(row.band), normalise(row.flux, row.unit), y)
+        for row, y in zip(survey.itertuples(), label.astype(float))
+    ]
+
+
+curves = prepare(survey)
+train = [c for c in curves if split[c.curve_id] == "train"]
+val = [c for c in curves if split[c.curve_id] == "val"]
+test = [c for c in curves if split[c.curve_id] == "test"]
+print(len(train), len(val), len(test), "curves")
+
+# %% id="show-curves"
+fig, axes = plt.subplots(2, 3, figsize=(11, 4.5), sharey=True)
+for row, label in zip(axes, [1, 0]):
+    for ax, c in zip(row, [c for c in train if c.y == label and c.x.shape[1] > 200]):
+        seen = c.x[1] > 0
+        ax.plot(np.flatnonzero(seen) / 48, c.x[0][seen], ".", ms=2, color="C1" if label else "C0")
+        ax.set_title(
+            f"{c.target_id}, band {BANDS[c.band]}, {'planet' if label else 'no planet'}", size=9
+        )
+axes[1, 1].set_xlabel("time [days]")
+fig.tight_layout()
+
+# %% [markdown] id="about-batches"
+# ## Batches
+#
+# Curves differ in length, so a batch is filled up to a number of points rather than of curves.
+# Short batches first: the budget grows once the encoder is released.
+
+
+# %% id="batches"
+class Batch(NamedTuple):
+    x: torch.Tensor  # (B, 2, T), zero where padded
+    mask: torch.Tensor  # (B, T) True inside the curve
+    band: torch.Tensor  # (B,) int64
+    y: torch.Tensor  # (B,)
+
+
+def collate(curves):
+    """Pads curves at their end to one length."""
+    lengths = torch.tensor([c.x.shape[1] for c in curves])
+    x = nn.utils.rnn.pad_sequence([c.x.T for c in curves], batch_first=True).transpose(1, 2)
+    mask = torch.arange(x.shape[2]) < lengths[:, None]
+    band = torch.tensor([c.band for c in curves])
+    return Batch(x, mask, band, torch.tensor([c.y for c in curves], dtype=torch.float32))
+
+
+def plan_batches(curves, epoch):
+    """Lists of indices into `curves`, each at most a budget of padded points, in random order."""
+    rng = np.random.default_rng([SEED, epoch])
+    budget = 2400 if epoch < FREEZE_EPOCHS else 3600
+    order = rng.permutation(len(curves))
+    plan = []
+    for chunk in np.array_split(order, max(1, len(order) // 120)):
+        batch, longest = [], 0
+        for i in sorted(chunk, key=lambda i: curves[i].x.shape[1]):
+            longest = max(longest, curves[i].x.shape[1])
+            if batch and longest * (len(batch) + 1) > budget:
+                plan.append(batch)
+                batch, longest = [], curves[i].x.shape[1]
+            batch.append(int(i))
+        plan.append(batch)
+    return [plan[i] for i in rng.permutation(len(plan))]
+
+
+def augment(x, generator):
+    """A new version of a curve (2, T): moved in time, perhaps mirrored, some noise, some losses."""
+    shift = int(torch.randint(x.shape[1], (), generator=generator))
+    x = x.roll(shift, dims=1)
+    if torch.rand((), generator=generator) < 0.5:
+        x = x.flip(1)
+    keep = (torch.rand(x.shape[1], generator=generator) > 0.03).float()
+    noise = 0.2 * torch.randn(x.shape[1], generator=generator)
+    return torch.stack([x[0] + noise, x[1]]) * x[1] * keep
+
+
+# %% [markdown] id="about-model"
+# ## Model
+#
+# Three strided convolutions see the curve; the head pools what they found over the valid
+# positions and looks at the band.
+
+
+# %% id="model"
+class Down(nn.Module):
+    """Strided convolution; takes and returns the mask of valid positions."""
+
+    def __init__(self, inputs, outputs, kernel, stride):
+        super().__init__()
+        self.conv = nn.Conv1d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
+        self.norm = nn.BatchNorm1d(outputs)
+        self.stride = stride
+
+    def forward(self, x, mask):
+        mask = mask[:, :: self.stride]
+        return F.relu(self.norm(self.conv(x))) * mask[:, None], mask
+
+
+class Encoder(nn.Module):
+    def __init__(self, width=32):
+        super().__init__()
+        self.down = nn.ModuleList(
+            [Down(2, 24, 9, 2), Down(24, width, 7, 2), Down(width, width, 7, 2)]
+        )
+        self.width = width
+
+    def forward(self, x, mask):
+        for layer in self.down:
+            x, mask = layer(x, mask)
+        return x, mask
+
+
+class TransitNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder = Encoder()
+        width = 2 * self.encoder.width
+        self.band = nn.Embedding(len(BANDS), 8)
+        self.head = nn.Sequential(
+            nn.Linear(width + 8, 48), nn.LayerNorm(48), nn.ReLU(), nn.Dropout(0.2), nn.Linear(48, 1)
+        )
+
+    def forward(self, x, mask, band):
+        """Logits (B,) of curves x (B, 2, T)."""
+        h, mask = self.encoder(x, mask)
+        mean = h.sum(2) / mask.sum(1, keepdim=True)
+        peak = h.masked_fill(~mask[:, None], 0).amax(2)
+        return self.head(torch.cat([mean, peak, self.band(band)], dim=1)).squeeze(1)
+
+
+# %% [markdown] id="about-pretrain"
+# ## Pre-training without labels
+#
+# Spans of each curve are hidden; the encoder and a small decoder fill them in.
+
+
+# %% id="pretrain"
+class Filler(nn.Module):
+    """Encoder and decoder that fill in hidden points."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = Encoder()
+        self.decoder = nn.Conv1d(self.encoder.width, 8, 3, padding=1)
+
+    def forward(self, x, mask):
+        """(B, T) flux at every point."""
+        h, _ = self.encoder(x, mask)
+        return self.decoder(h).transpose(1, 2).flatten(1)[:, : x.shape[2]]
+
+
+def hide_spans(batch, generator, length=8, share=0.25):
+    """(B, T) True at the points to hide."""
+    starts = torch.rand(batch.mask.shape, generator=generator) < share / length
+    return (
+        F.max_pool1d(starts.float()[:, None], length, 1, length // 2)[:, 0, : starts.shape[1]] > 0
+    )
+
+
+def filling_loss(filled, flux, hidden, observed):
+    """Scalar loss; all arguments (B, T), `hidden` and `observed` boolean."""
+    scored = hidden & observed
+    return ((filled - flux) ** 2)[scored].mean()
+
+
+def pretrain(curves, epochs=3):
+    """The state of a trained Filler, and the loss of each step."""
+    filler = Filler()
+    optimizer = torch.optim.Adam(filler.parameters(), lr=4e-3)
+    generator = torch.Generator().manual_seed(SEED)
+    losses = []
+    for epoch in range(epochs):
+        for indices in plan_batches(curves, FREEZE_EPOCHS + epoch):
+            batch = collate([curves[i] for i in indices])
+            hidden = hide_spans(batch, generator)
+            filled = filler(batch.x * ~hidden[:, None], batch.mask)
+            loss = filling_loss(filled, batch.x[:, 0], hidden, batch.x[:, 1] > 0)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+    return filler.state_dict(), losses
+
+
+pretrained, filling_losses = pretrain(train)
+print(f"filling loss {np.mean(filling_losses[:10]):.3f} -> {np.mean(filling_losses[-10:]):.3f}")
+
+# %% id="transfer"
+model = TransitNet()
+model.load_state_dict(pretrained, strict=False)  # a Filler has no head, and we need no decoder
+print(sum(p.numel() for p in model.parameters()), "parameters")
+
+# %% [markdown] id="about-optimizer"
+# ## Fine-tuning
+#
+# First the head alone, then everything; an average of the weights follows.
+
+
+# %% id="optimizer"
+def set_frozen(model, frozen):
+    """Freezes or releases the encoder."""
+    for p in model.encoder.parameters():
+        p.requires_grad_(not frozen)
+
+
+def make_optimizer(model):
+    """AdamW over two groups: with and without weight decay."""
+    decay = [p for p in model.parameters() if p.ndim >= 2]
+    rest = [p for p in model.parameters() if p.ndim < 2]
+    groups = [
+        {"params": decay, "weight_decay": WEIGHT_DECAY},
+        {"params": rest, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=PEAK_LR)
+
+
+def rate_factor(k, steps):
+    """The schedule: factor of the peak rate in step k of `steps`."""
+    warm = math.ceil(steps / 10)
+    if k < warm:
+        return (k + 1) / warm
+    return 0.5 * (1 + math.cos(math.pi * min(1, (k - warm) / max(1, steps - warm))))
+
+
+@torch.no_grad()
+def update_average(average, model):
+    """Moves the averaged model towards the trained one."""
+    for a, p in zip(average.parameters(), model.parameters()):
+        a.mul_(EMA_DECAY).add_(p, alpha=1 - EMA_DECAY)
+    for a, b in zip(average.buffers(), model.buffers()):
+        a.copy_(b)
+
+
+# %% id="step"
+def train_step(model, optimizer, batches):
+    """One optimizer step on a list of micro-batches; returns mean loss and gradient norm."""
+    optimizer.zero_grad()
+    curves = sum(len(b.y) for b in batches)
+    total = 0.0
+    for b in batches:
+        logits = model(b.x, b.mask, b.band)
+        weight = torch.tensor(POS_WEIGHT)
+        loss = F.binary_cross_entropy_with_logits(logits, b.y, pos_weight=weight, reduction="sum")
+        loss = loss / curves
+        loss.backward()
+        total += loss.item()
+    trained = [p for p in model.parameters() if p.requires_grad]
+    norm = torch.stack([p.grad.norm() for p in trained]).norm().item()
+    nn.utils.clip_grad_norm_(trained, CLIP)
+    optimizer.step()
+    return total, norm
+
+
+# %% id="evaluate"
+def average_precision(y, score):
+    """Area under the precision-recall steps."""
+    order = np.argsort(-score, kind="stable")
+    hit = y[order] > 0
+    precision = np.cumsum(hit) / np.arange(1, len(hit) + 1)
+    return float(precision[hit].mean())
+
+
+@torch.no_grad()
+def curve_logits(model, curves, size=64):
+    """Logit of each curve, in order."""
+    model.eval()
+    batches = [collate(curves[i : i + size]) for i in range(0, len(curves), size)]
+    return torch.cat([model(b.x, b.mask, b.band) for b in batches]).numpy()
+
+
+def target_logits(model, curves):
+    """Table by target_id: `logit`, the mean over the target's curves, and label `y`."""
+    rows = pd.DataFrame({"target_id": [c.target_id for c in curves], "y": [c.y for c in curves]})
+    return rows.assign(logit=curve_logits(model, curves)).groupby("target_id").mean()
+
+
+def evaluate(model, curves):
+    """AP of a model on the targets of some curves."""
+    table = target_logits(model, curves)
+    return average_precision(table["y"].to_numpy(), table["logit"].to_numpy())
+
+
+# %% id="finetune"
+def train_epoch(model, average, optimizer, scheduler, curves, plan, generator):
+    """One pass over a plan; returns (loss, gradient norm) of each step."""
+    model.train()
+    if not model.encoder.down[0].conv.weight.requires_grad:
+        model.encoder.eval()
+    log = []
+    for first in range(0, len(plan), ACCUM):
+        batches = []
+        for indices in plan[first : first + ACCUM]:
+            drawn = [curves[i]._replace(x=augment(curves[i].x, generator)) for i in indices]
+            batches.append(collate(drawn))
+        log.append(train_step(model, optimizer, batches))
+        scheduler.step()
+        update_average(average, model)
+    return log
+
+
+def finetune(model, train, val):
+    """Trains; returns the selected averaged model, validation AP by epoch, log by step."""
+    plans = [plan_batches(train, epoch) for epoch in range(EPOCHS)]
+    steps = sum(math.ceil(len(plan) / ACCUM) for plan in plans)
+    optimizer = make_optimizer(model)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda k: rate_factor(k, steps))
+    generator = torch.Generator().manual_seed(SEED)
+    average = copy.deepcopy(model)
+    best_ap, best_state, history, log = -1.0, None, [], []
+    for epoch, plan in enumerate(plans):
+        set_frozen(model, epoch < FREEZE_EPOCHS)
+        log += train_epoch(model, average, optimizer, scheduler, train, plan, generator)
+        history.append(evaluate(average, val))
+        if history[-1] > best_ap:
+            best_ap, best_state = history[-1], copy.deepcopy(average.state_dict())
+    average.load_state_dict(best_state)
+    return average, history, log
+
+
+final, history, log = finetune(model, train, val)
+print("validation AP by epoch:", " ".join(f"{ap:.3f}" for ap in history))
+
+# %% id="show-training"
+fig, axes = plt.subplots(1, 3, figsize=(11, 3))
+axes[0].plot(filling_losses, lw=0.8)
+axes[0].set(title="pre-training", xlabel="step", ylabel="filling loss")
+axes[1].plot([loss for loss, _ in log], lw=0.8)
+axes[1].set(title="fine-tuning", xlabel="step", ylabel="loss")
+axes[2].plot(range(1, EPOCHS + 1), history, "o-")
+axes[2].set(title="selection", xlabel="epoch", ylabel="validation AP")
+fig.tight_layout()
+
+# %% [markdown] id="about-calibration"
+# ## Temperature, threshold, and the test score
+
+
+# %% id="calibrate"
+def calibrate(table):
+    """Temperature by likelihood, threshold (on the probability) by F1."""
+    y, logit = table["y"].to_numpy(), table["logit"].to_numpy()
+    grid = np.geomspace(0.1, 10, 101)
+    nll = [np.mean(np.logaddexp(0, logit / t) - y * logit / t) for t in grid]
+    temperature = float(grid[int(np.argmin(nll))])
+    p = 1 / (1 + np.exp(-logit / temperature))
+    return temperature, float(max(np.sort(p), key=lambda cut: f1_score(y, p >= cut)))
+
+
+def f1_score(y, predicted):
+    return 2 * np.sum(predicted & (y > 0)) / (np.sum(predicted) + np.sum(y > 0))
+
+
+def predict(folder):
+    """Probability of a planet for each target of a survey folder (without labels)."""
+    table = target_logits(final, prepare(load_survey(folder)))
+    return 1 / (1 + np.exp(-table["logit"] / temperature))
+
+
+temperature, threshold = calibrate(target_logits(final, val))
+print(f"temperature {temperature:.2f}, threshold {threshold:.2f}")
+
+# %% id="score"
+scored = target_logits(final, test)
+probability = 1 / (1 + np.exp(-scored["logit"] / temperature))
+results = {
+    "val_ap": evaluate(final, val),
+    "test_ap": evaluate(final, test),
+    "test_f1": float(f1_score(scored["y"], probability >= threshold)),
+    "temperature": temperature,
+    "threshold": threshold,
+}
+Path("results.json").write_text(json.dumps(results, indent=1))
+results
+
+# %% id="show-test"
+order = np.argsort(-scored["logit"].to_numpy())
+hit = scored["y"].to_numpy()[order] > 0
+precision = np.cumsum(hit) / np.arange(1, len(hit) + 1)
+fig, axes = plt.subplots(1, 2, figsize=(9, 3.2))
+axes[0].step(np.cumsum(hit) / hit.sum(), precision, where="post")
+axes[0].set(
+    title=f"test AP {results['test_ap']:.3f}", xlabel="recall", ylabel="precision", ylim=(0, 1.05)
+)
+axes[1].hist(
+    [probability[scored["y"] == y] for y in (0, 1)], bins=15, label=["no planet", "planet"]
+)
+axes[1].axvline(threshold, color="k", ls=":")
+axes[1].set(title="test probabilities", xlabel="probability")
+axes[1].legend()
+fig.tight_layout()

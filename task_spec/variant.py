@@ -1,0 +1,105 @@
+"""A variant: a task with a choice of its bugs and a draw of its data."""
+
+from __future__ import annotations
+
+import ast
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from nbformat import NotebookNode
+
+from task_spec.model import Bug, Edit, Task, TaskError
+from task_spec.source import apply_edits, read_source
+
+
+@dataclass(frozen=True)
+class Variant:
+    """``bugs`` planted together in the task's notebook; ``seed`` draws the published data."""
+
+    task: Task
+    bugs: tuple[Bug, ...]
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"{self.task.name}-{len(self.bugs)}-{self.seed}"
+
+    def correct(self, edits: Iterable[Edit] = ()) -> NotebookNode:
+        """The correct notebook, with edits (an alternative repair, a near miss) if given."""
+        notebook = read_source(self.task.source)
+        apply_edits(notebook, edits)
+        return notebook
+
+    def broken(self) -> NotebookNode:
+        """The notebook as a solver gets it."""
+        return self.correct(edit for bug in self.bugs for edit in bug.plant)
+
+    def write_data(self, folder: Path) -> None:
+        self.task.write_data(folder, self.seed)
+
+    def places(self, bug: Bug) -> dict[str, list[tuple[int, int]]]:
+        """Where a bug may be reported: cell id -> line ranges (1-based, both ends included)."""
+        sources = {cell.id: cell.source for cell in self.broken().cells}
+        found: dict[str, list[tuple[int, int]]] = {}
+        for edit in bug.plant:
+            lines = _lines_of(sources[edit.cell], edit.new)
+            found.setdefault(edit.cell, []).append(_enclosing(sources[edit.cell], lines))
+        for place in bug.places:
+            cell, _, function = place.partition(".")
+            source = sources[cell]
+            lines = _function(source, function) if function else (1, len(source.splitlines()))
+            found.setdefault(cell, []).append(lines)
+        return found
+
+
+def choose(
+    task: Task, *, count: int | None = None, only: Iterable[str] | None = None, seed: int = 0
+) -> Variant:
+    """The variant named by options: ``only`` these bugs, or ``count`` drawn by ``seed``.
+
+    Without either, seed 0 gives the task's default composition. TaskError says what fits.
+    """
+    if only is not None:
+        if count is not None:
+            raise TaskError("--only and --bugs exclude each other: give one of them")
+        return Variant(task, tuple(task.bug(bug_id) for bug_id in dict.fromkeys(only)), seed)
+    if count is None and seed == 0:
+        return Variant(task, tuple(task.bug(bug_id) for bug_id in task.default_bugs), seed)
+    wanted = len(task.default_bugs) if count is None else count
+    if not 0 <= wanted <= len(task.bugs):
+        raise TaskError(f"--bugs takes 0 to {len(task.bugs)} for {task.name}, not {wanted}")
+    drawn = random.Random(seed).sample(range(len(task.bugs)), wanted)
+    return Variant(task, tuple(task.bugs[i] for i in sorted(drawn)), seed)
+
+
+def _lines_of(source: str, text: str) -> tuple[int, int]:
+    start = source.index(text)
+    first = source.count("\n", 0, start) + 1
+    return first, first + text.rstrip("\n").count("\n")
+
+
+def _definitions(source: str) -> list[tuple[str, int, int]]:
+    """(name, first line, last line) of every function and class, inner ones after outer ones."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            found.append((node.name, first, node.end_lineno or node.lineno))
+    return found
+
+
+def _enclosing(source: str, lines: tuple[int, int]) -> tuple[int, int]:
+    """The outermost definition around some lines, or the lines and their neighbours."""
+    for _, first, last in _definitions(source):
+        if first <= lines[0] and lines[1] <= last:
+            return first, last
+    return max(1, lines[0] - 1), lines[1] + 1
+
+
+def _function(source: str, name: str) -> tuple[int, int]:
+    for found, first, last in _definitions(source):
+        if found == name:
+            return first, last
+    raise ValueError(f"no definition of {name!r} in the cell")
