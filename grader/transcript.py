@@ -137,7 +137,7 @@ class Transcript:
         self._file = path.open("a", encoding="utf-8")
 
     def write(self, event: Event) -> None:
-        self._file.write(json.dumps(event.model_dump(mode="json"), ensure_ascii=False) + "\n")
+        self._file.write(json.dumps(event.model_dump(mode="json")) + "\n")
         self._file.flush()
 
     def __enter__(self) -> Transcript:
@@ -154,7 +154,5 @@ class Transcript:
 
 def read_transcript(path: Path) -> Iterator[Event]:
     """The events of a transcript; a last line cut by a kill is left out."""
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        if not line.endswith("\n"):
-            return
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]:
         yield _EVENT.validate_json(line)

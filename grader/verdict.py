@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -46,7 +45,7 @@ class BugResult(_Record):
     clauses: tuple[str, ...]
     fixed: bool
     reported: bool
-    entry: int | None = Field(None, description="index of the report entry that matched it")
+    entry: int | None = Field(default=None, description="index of the report entry that matched it")
 
 
 class Verdict(_Record):
@@ -61,7 +60,7 @@ class Verdict(_Record):
     detail: str = ""
     checks: tuple[CheckResult, ...] = ()
     bugs: tuple[BugResult, ...] = ()
-    false_alarms: tuple[int, ...] = Field((), description="indices of report entries")
+    false_alarms: tuple[int, ...] = Field(default=(), description="indices of report entries")
     metrics: dict[str, float] = Field(default_factory=dict)
     confined: bool = False
     seconds: float = 0.0
@@ -75,6 +74,3 @@ class ReportEntry(_Record):
     cell: str
     quote: str
     explanation: str = ""
-
-
-Outcome = Literal["passed", "failed", "infrastructure"]

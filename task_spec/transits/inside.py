@@ -102,11 +102,18 @@ def _enter_augment(values):
         _notes["augmented_elsewhere"] = _notes.get("augmented_elsewhere", 0) + 1
         return
     generator = values[1] if len(values) > 1 else None
-    state = generator.get_state() if generator is not None else torch.get_rng_state()
-    key = digest(state)
+    key = _random_state(generator)
     _notes["draws"][key] = _notes["draws"].get(key, 0) + 1
     if _notes["epochs"]:
         _notes["epochs"][-1]["augmented"] += 1
+
+
+def _random_state(generator):
+    if generator is None:
+        return digest(torch.get_rng_state())
+    if isinstance(generator, torch.Generator):
+        return digest(generator.get_state())
+    return repr(generator.bit_generator.state)  # a NumPy generator does as well
 
 
 def _leave_average(values, result):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ TOY_BATCHES = (7, 2, 4)
 RIGGED = (0.20, 0.31, 0.42, 0.55, 0.91, 0.62, 0.78, 0.33)
 FULL, SMALL = 560, 150
 
-_draw = cache(draw_survey)
+_draw = lru_cache(maxsize=8)(draw_survey)
 
 
 @dataclass(frozen=True)

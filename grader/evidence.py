@@ -1,0 +1,58 @@
+"""Reading what a kernel wrote: regular files only, size-capped, parsed as data."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from task_spec.inside import EVIDENCE
+
+MAX_BYTES = 50_000_000
+# What code raises that reads claims of an unexpected shape.
+MALFORMED = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
+
+
+class EvidenceError(ValueError):
+    """The kernel left no evidence, or something else in its place."""
+
+
+def read_evidence(workspace: Path) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
+    """(claims, arrays) of a finished run. EvidenceError if they are missing or malformed."""
+    folder = workspace / EVIDENCE
+    try:
+        claims = json.loads(_read(folder / "claims.json"))
+        with np.load(io.BytesIO(_read(folder / "arrays.npz")), allow_pickle=False) as file:
+            arrays = {name: np.asarray(file[name]) for name in file.files}
+    except EvidenceError:
+        raise
+    except Exception as error:
+        # Whatever breaks a parser here was written by the submission's kernel.
+        raise EvidenceError(f"the evidence of the run can't be read: {error!r}"[:300]) from None
+    if not isinstance(claims, dict) or any(a.dtype.kind not in "biuf" for a in arrays.values()):
+        raise EvidenceError("the evidence of the run is not an object with numeric arrays")
+    return claims, arrays
+
+
+def _read(path: Path) -> bytes:
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise EvidenceError(f"the run left no {path.name}: {error.strerror}") from None
+    with os.fdopen(handle, "rb") as file:
+        info = os.fstat(handle)
+        if not stat.S_ISREG(info.st_mode) or info.st_size > MAX_BYTES:
+            raise EvidenceError(f"{path.name} is no regular file of at most {MAX_BYTES} bytes")
+        return file.read(MAX_BYTES)

@@ -1,0 +1,1 @@
+"""Trials of a run as documents for human review: HTML, Markdown, or Messages API JSON."""

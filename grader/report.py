@@ -1,0 +1,97 @@
+"""Holding a bug report against the planted bugs: deterministic, by clause and place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import maximum_bipartite_matching
+
+from grader.submission import ReportError
+from grader.verdict import ReportEntry
+from task_spec.model import Bug
+from task_spec.prompt import QUOTE_LINES, QUOTE_MIN
+from task_spec.variant import Variant
+
+Lines = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Match:
+    """Entry index by bug id, and the entries that report no bug at all."""
+
+    entry_of: dict[str, int]
+    false_alarms: tuple[int, ...]
+
+
+def locate(entry: ReportEntry, sources: dict[str, str]) -> list[Lines]:
+    """Line ranges (1-based) of the cell at which the quote stands. ReportError if nowhere."""
+    if entry.cell not in sources:
+        raise ReportError(f"there is no cell {entry.cell!r} in the notebook as delivered")
+    wanted = _normal_lines(entry.quote)
+    if sum(len(line) for line in wanted) < QUOTE_MIN or len(wanted) > QUOTE_LINES:
+        raise ReportError(
+            f"a quote has at least {QUOTE_MIN} characters and at most {QUOTE_LINES} lines"
+        )
+    lines = [
+        (n, text) for n, text in enumerate(map(_normal, sources[entry.cell].split("\n")), 1) if text
+    ]
+    found = []
+    for start in range(len(lines) - len(wanted) + 1):
+        piece = lines[start : start + len(wanted)]
+        if all(want in have for want, (_, have) in zip(wanted, piece, strict=True)):
+            found.append((piece[0][0], piece[-1][0]))
+    if not found:
+        raise ReportError(
+            f"the quote does not stand in cell {entry.cell!r} as delivered: {entry.quote[:80]!r}"
+        )
+    return found
+
+
+def _normal(text: str) -> str:
+    return "".join(text.split())
+
+
+def _normal_lines(text: str) -> list[str]:
+    return [line for line in map(_normal, text.split("\n")) if line]
+
+
+def problems(entries: Iterable[ReportEntry], variant: Variant) -> list[str]:
+    """What is wrong with the form of a report's entries, in words; gives no hint at the bugs."""
+    sources = _sources(variant)
+    clauses = [clause.id for clause in variant.task.clauses]
+    found = []
+    for i, entry in enumerate(entries):
+        if entry.clause not in clauses:
+            found.append(
+                f"entry {i}: there is no clause {entry.clause!r}; they are {', '.join(clauses)}"
+            )
+        try:
+            locate(entry, sources)
+        except ReportError as problem:
+            found.append(f"entry {i}: {problem}")
+    return found
+
+
+def match(entries: Sequence[ReportEntry], variant: Variant) -> Match:
+    """Match entries and bugs one to one, as many as can be. The entries must have no problems."""
+    fits = np.array([[_fits(e, b, variant) for b in variant.bugs] for e in entries], dtype=bool)
+    if not entries or not variant.bugs:
+        return Match({}, tuple(range(len(entries))))
+    chosen = maximum_bipartite_matching(csr_array(fits), perm_type="row")
+    entry_of = {bug.id: int(i) for bug, i in zip(variant.bugs, chosen, strict=True) if i >= 0}
+    return Match(entry_of, tuple(int(i) for i in np.flatnonzero(~fits.any(axis=1))))
+
+
+def _fits(entry: ReportEntry, bug: Bug, variant: Variant) -> bool:
+    if entry.clause not in bug.clauses:
+        return False
+    places = variant.places(bug).get(entry.cell, [])
+    quoted = locate(entry, _sources(variant))
+    return any(a[0] <= b[1] and b[0] <= a[1] for a in quoted for b in places)
+
+
+def _sources(variant: Variant) -> dict[str, str]:
+    return {cell.id: cell.source for cell in variant.broken().cells}
