@@ -1,4 +1,4 @@
-.PHONY: trials test matrix lint setup clean
+.PHONY: trials test matrix lint setup notebooks clean
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -30,3 +30,6 @@ setup: .venv/.dev
 
 clean:
 	rm -rf .venv runs
+
+notebooks: .venv/.run  ## build the committed notebook and its data again
+	$(BIN)/python -m task_spec.build --out notebooks/transits

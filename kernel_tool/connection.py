@@ -33,6 +33,7 @@ _LARGEST_PARSED = 32 << 20
 _LONGEST_PARENT = 60
 # Characters of a crash report that are worth passing on: its cause and the innermost frames.
 _CRASH_REPORT = 600
+_SIGNALS = {each.value: each.name for each in signal.Signals}
 
 
 class KernelStartError(RuntimeError):
@@ -150,12 +151,10 @@ class Connection:
         elif code >= 0:
             cause = f"The process exited with code {code}."
         else:
-            cause = f"The process was killed by {signal.Signals(-code).name}."
+            cause = f"The process was killed by {_SIGNALS.get(-code, f'signal {-code}')}."
             cause += " Often that is for want of memory." if -code == signal.SIGKILL else ""
-        crash = self.last_words.find("Fatal Python error")
-        return (
-            f"{cause}\n{self.last_words[crash:][:_CRASH_REPORT]}".strip() if crash >= 0 else cause
-        )
+        _, found, crash = self.last_words.partition("Fatal Python error")
+        return f"{cause}\n{(found + crash)[:_CRASH_REPORT]}".strip()
 
     def alive(self) -> bool:
         """Whether the process runs. A dead one is left unreaped, so its CPU time can be read."""
@@ -221,7 +220,10 @@ class Connection:
             return Message("malformed", "", None, size)
 
     async def close(self) -> None:
-        """Kill the process and its children now; remove sockets and folder. May be repeated."""
+        """Kill the process and its children now; remove sockets and folder. May be repeated.
+
+        What the code has detached, by a double fork into a session of its own, is out of reach.
+        """
         self._kill()
         try:
             await self._manager.shutdown_kernel(now=True)

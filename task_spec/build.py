@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import click
 import nbformat
+from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
@@ -22,13 +24,21 @@ def build(variant: Variant, folder: Path, *, execute: bool = True) -> Path:
     path = stage_workspace(variant, folder)
     if execute:
         notebook = nbformat.read(path, as_version=4)
-        NotebookClient(
-            notebook, timeout=600, resources={"metadata": {"path": str(folder)}}
-        ).execute()
+        _execute(notebook, folder)
         _normalise(notebook)
         nbformat.write(notebook, path)
         (folder / "results.json").unlink(missing_ok=True)
     return path
+
+
+def _execute(notebook: NotebookNode, folder: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="sb-") as sockets:
+        manager = KernelManager(transport="ipc", ip=f"{sockets}/kernel")
+        try:
+            resources = {"metadata": {"path": str(folder)}}
+            NotebookClient(notebook, km=manager, timeout=600, resources=resources).execute()
+        finally:
+            manager.shutdown_kernel(now=True)
 
 
 def _normalise(notebook: NotebookNode) -> None:

@@ -67,8 +67,8 @@ MATCH_ARCSEC = 5
 EPOCHS, FREEZE_EPOCHS, ACCUM = 8, 2, 4
 PEAK_LR, WEIGHT_DECAY, CLIP, EMA_DECAY, POS_WEIGHT = 3e-3, 0.05, 1.0, 0.9, 2.0
 
-torch.set_num_threads(1)
 torch.manual_seed(SEED)
+torch.set_num_threads(1)
 
 # %% [markdown] id="about-data"
 # ## Data

@@ -97,6 +97,20 @@ async def test_a_crash_is_reported_with_its_cause(kernel):
     assert "Segmentation fault" in execution.note
 
 
+async def test_a_death_by_any_signal_is_told_and_its_cpu_time_counted(kernel):
+    code = "import os, time\nwhile time.process_time() < 1: pass\nos.kill(os.getpid(), 50)"
+    execution = await kernel.execute(code, 60)
+    assert execution.status == "died" and "signal 50" in execution.note
+    assert kernel.cpu_seconds() >= 1
+
+
+async def test_code_that_handles_the_interrupt_has_timed_out_all_the_same(kernel):
+    code = "import time\ntry: time.sleep(60)\nexcept KeyboardInterrupt: print('saved')"
+    execution = await kernel.execute(code, 0.5)
+    assert execution.status == "timeout"
+    assert output_text(execution.outputs) == "saved"
+
+
 async def test_a_kernel_that_dies_between_executions_is_replaced(kernel):
     await text(kernel, "import os, threading\nthreading.Timer(0.3, os._exit, [1]).start()")
     await asyncio.sleep(1.5)

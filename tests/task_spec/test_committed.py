@@ -1,0 +1,67 @@
+"""The committed notebooks are what task_spec builds, and give no answer away."""
+
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+
+from task_spec.build import build
+from task_spec.registry import TASKS
+from task_spec.variant import choose
+
+ROOT = Path(__file__).parents[2] / "notebooks"
+
+
+@pytest.fixture(scope="module", params=sorted(TASKS))
+def pair(request, tmp_path_factory):
+    """The committed folder of a task and one that is built now, executed."""
+    fresh = tmp_path_factory.mktemp(request.param)
+    build(choose(TASKS[request.param]), fresh)
+    return ROOT / request.param, fresh
+
+
+def _texts(notebook):
+    """What a cell shows, without pictures: fonts may differ from machine to machine."""
+    return [
+        [
+            [output.get("text"), output.get("data", {}).get("text/plain")]
+            for output in cell.get("outputs", ())
+        ]
+        for cell in notebook.cells
+    ]
+
+
+def test_the_committed_notebook_is_the_default_variant_with_its_outputs(pair):
+    name = f"{pair[0].name}.ipynb"
+    committed, built = (nbformat.read(folder / name, as_version=4) for folder in pair)
+    assert [(c.id, c.source) for c in committed.cells] == [(c.id, c.source) for c in built.cells]
+    assert _texts(committed) == _texts(built)
+    pictures = [
+        o for c in committed.cells for o in c.get("outputs", ()) if "image/png" in o.get("data", {})
+    ]
+    assert len(pictures) >= 3
+
+
+def test_the_committed_data_are_the_default_draw(pair):
+    committed, built = (folder / "data" for folder in pair)
+    assert sorted(p.name for p in committed.iterdir()) == sorted(p.name for p in built.iterdir())
+    for path in committed.iterdir():
+        other = built / path.name
+        if path.suffix == ".npy":
+            np.testing.assert_allclose(np.load(path), np.load(other), rtol=1e-6)
+        else:
+            assert path.read_text() == other.read_text()
+
+
+def test_nothing_in_the_folder_gives_an_answer_away(pair):
+    folder, _ = pair
+    task = TASKS[folder.name]
+    assert {p.name for p in folder.iterdir()} == {f"{task.name}.ipynb", "data"}
+    text = (folder / f"{task.name}.ipynb").read_text()
+    for bug in task.bugs:
+        assert bug.id not in text
+        assert bug.title not in text
+    header = "".join(p.read_text().splitlines()[0] for p in (folder / "data").glob("*.csv"))
+    assert "star" not in header.split(",")
+    assert "true" not in header
