@@ -10,8 +10,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from grader.grading import grade_text
 from grader.records import write_json
-from grader.trials import grade_text
 from grader.verdict import Verdict
 from task_spec.cli import Failure, run, variant_of, variant_options
 from task_spec.variant import Variant

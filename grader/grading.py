@@ -8,7 +8,13 @@ from collections.abc import Sequence
 from grader.checks import run_checks
 from grader.reexecute import WorldRun, run_world
 from grader.report import Match, match, problems
-from grader.submission import Submission
+from grader.submission import (
+    NotebookError,
+    ReportError,
+    Submission,
+    parse_notebook,
+    parse_report,
+)
 from grader.verdict import BugResult, CheckResult, FailureReason, Verdict
 from kernel_tool.launch import Launcher
 from task_spec.model import Evidence
@@ -60,6 +66,19 @@ async def grade(
             "cpu_seconds": sum(run.cpu_seconds for run in runs),
         }
     )
+
+
+async def grade_text(
+    notebook: str, report: object, variant: Variant, seed: int, launcher: Launcher | None = None
+) -> Verdict:
+    """Grade a notebook and a report as they were handed in; what can't be read fails."""
+    try:
+        submission = Submission(parse_notebook(notebook), parse_report(report, variant.task.report))
+    except NotebookError as error:
+        return failed(FailureReason.NOTEBOOK_ERROR, str(error))
+    except ReportError as error:
+        return failed(FailureReason.BAD_REPORT, str(error))
+    return await grade(submission, variant, seed=seed, launcher=launcher)
 
 
 def failed(reason: FailureReason, detail: str) -> Verdict:

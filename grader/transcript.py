@@ -6,6 +6,7 @@ import base64
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any, Literal
@@ -62,12 +63,7 @@ class TurnEvent(_Event):
             text=turn.text,
             thinking=turn.thinking,
             calls=[Call(id=c.id, name=c.name, arguments=dict(c.arguments)) for c in turn.calls],
-            usage={
-                "input": turn.usage.input,
-                "output": turn.usage.output,
-                "cache_read": turn.usage.cache_read,
-                "cache_write": turn.usage.cache_write,
-            },
+            usage=asdict(turn.usage),
             stop_reason=turn.stop_reason,
             seconds=seconds,
         )

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -17,10 +17,10 @@ import numpy as np
 from grader.agents.base import Agent, AgentError, Usage
 from grader.agents.pricing import cost
 from grader.episode import EpisodeEnd, run_episode
-from grader.grading import failed, grade
+from grader.grading import failed, grade_text
 from grader.records import Outcome, RunFolder, Trial, answer_key, write_json
 from grader.report import problems
-from grader.submission import NotebookError, ReportError, Submission, parse_notebook, parse_report
+from grader.submission import ReportError, parse_report
 from grader.transcript import Start, Transcript
 from grader.verdict import CheckResult, FailureReason, Verdict
 from kernel_tool.launch import Launcher
@@ -183,19 +183,6 @@ async def _verdict(plan: Plan, number: int, played: _Played) -> Verdict:
     return verdict.model_copy(update={"checks": (*episode_checks(played.end), *verdict.checks)})
 
 
-async def grade_text(
-    notebook: str, report: object, variant: Variant, seed: int, launcher: Launcher | None = None
-) -> Verdict:
-    """Grade a notebook and a report as they were handed in; what can't be read fails."""
-    try:
-        submission = Submission(parse_notebook(notebook), parse_report(report, variant.task.report))
-    except NotebookError as error:
-        return failed(FailureReason.NOTEBOOK_ERROR, str(error))
-    except ReportError as error:
-        return failed(FailureReason.BAD_REPORT, str(error))
-    return await grade(submission, variant, seed=seed, launcher=launcher)
-
-
 def episode_checks(end: EpisodeEnd) -> tuple[CheckResult, ...]:
     """Results of the checks on the episode itself."""
 
@@ -253,12 +240,7 @@ def _trial(
         tool_calls=played.tool_calls if played else 0,
         tool_errors=played.tool_errors if played else 0,
         model_errors=played.model_errors if played else 0,
-        usage={
-            "input": usage.input,
-            "output": usage.output,
-            "cache_read": usage.cache_read,
-            "cache_write": usage.cache_write,
-        },
+        usage=asdict(usage),
         cost=cost(played.model, usage) if played and played.model else None,
         kernel_seconds=played.kernel_seconds if played else 0.0,
         grade_seconds=verdict.seconds if verdict else 0.0,

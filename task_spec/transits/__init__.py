@@ -20,7 +20,7 @@ _SEAMS = (
     Seam("update_average(average, model)", "changes `average` in place, for any two equal modules"),
     Seam(
         "train_step(model, optimizer, batches)",
-        "one optimizer step, for any module that is called as `model(x, mask, band)`",
+        "one optimizer step on a list of `Batch`, for any module called as `model(x, mask, band)`",
     ),
     Seam("curve_logits(model, curves)", "array of logits, in order"),
     Seam("evaluate(model, curves)", "AP; what it returns is what selection goes by"),

@@ -60,7 +60,9 @@ def _leave_epoch(values, result):
 
 
 def _enter_step(values):
-    _live["batches"] = [len(b.y) for b in values[2]]
+    # An iterator would be used up by looking at it.
+    batches = values[2] if isinstance(values[2], list | tuple) else ()
+    _live["batches"] = [len(b.y) for b in batches]
 
 
 def _before_optimizer_step(optimizer, args, kwargs):

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from grader.evidence import EvidenceError, read_evidence
-from grader.grading import run_worlds
+from grader.grading import grade_text, run_worlds
 from grader.submission import NotebookError, parse_notebook
-from grader.trials import grade_text
 from grader.verdict import FailureReason
 from kernel_tool.launch import Launcher
 from task_spec.inside import EVIDENCE
