@@ -11,15 +11,16 @@
 # This is what the notebook is meant to do. Where code and protocol differ, the protocol is right.
 #
 # - **P1 Split.** A star is a place on the sky: targets less than 5 arcsec apart are one star,
-#   whatever their release. All curves of a star are in one of train, val and test (60, 20 and
-#   20% of the stars). Pre-training and fine-tuning see training curves only, and all of them.
+#   whatever their release; different stars are at least 50 arcsec apart. All curves of a star are
+#   in one of train, val and test (60, 20 and 20% of the stars). Pre-training and fine-tuning see
+#   training curves only, and all of them.
 # - **P2 Bands.** Every curve in `curves.csv` is used. Its band is W, NA or NB as given there; a
 #   blank band means W.
 # - **P3 Flux.** A curve enters the network as relative flux `f / median(f) - 1`, where a dimming
 #   is negative, divided by its own scatter (1.4826 times the median absolute deviation), clipped
 #   to ±8; missing points are 0. Magnitudes are first turned into flux, `f = 10 ** (-0.4 * m)`.
 # - **P4 Padding.** In evaluation the logit of a curve depends on that curve alone: not on how
-#   far its batch is padded, nor on what else is in the batch.
+#   far its batch is padded (with zeros), nor on what else is in the batch.
 # - **P5 Pre-training loss.** The mean squared error over the hidden points that were observed,
 #   each such point of the batch counting the same.
 # - **P6 Transfer.** Fine-tuning starts from the pre-trained encoder: all its parameters and
@@ -60,7 +61,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-SEED = 11
+SEED = 5
 DATA = Path("data")
 BANDS = ["W", "NA", "NB"]
 MATCH_ARCSEC = 5
