@@ -85,7 +85,7 @@ def _report_demands(task: Task) -> tuple[Demand, ...]:
     return (
         Demand(
             f"The report is a list of at most {rules.max_entries} entries, each an object with the "
-            'text fields `clause` (such as "P3"), `cell` (a cell id of the notebook as delivered), '
+            'text fields `clause` (such as "P0"), `cell` (a cell id of the notebook as delivered), '
             f"`quote` (a line of that cell as delivered, or a part of one of at least {QUOTE_MIN} "
             f"characters, or up to {QUOTE_LINES} adjacent lines) and `explanation` (for a human "
             "reader, not graded).",

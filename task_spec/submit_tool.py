@@ -20,7 +20,7 @@ def report_schema(rules: ReportRules) -> dict[str, Any]:
     entry = {
         "type": "object",
         "properties": {
-            "clause": {"type": "string", "description": 'The clause that the bug breaks: "P3".'},
+            "clause": {"type": "string", "description": 'The clause that the bug breaks: "P0".'},
             "cell": {
                 "type": "string",
                 "description": "Id of the cell of the notebook as delivered in which the bug sits.",

@@ -31,7 +31,8 @@
 #   left). Its gradient is that of the mean loss over all their curves, each curve counting the
 #   same: binary cross-entropy with `pos_weight` 2.
 # - **P9 Clipping.** At every fine-tuning step the gradient that the optimizer uses has a total
-#   norm, over all trained parameters together, of at most 1; a smaller one is left as it is.
+#   norm, over all trained parameters together, of at most 1: a larger gradient is scaled as a
+#   whole to norm 1, a smaller one is left as it is.
 # - **P10 Schedule.** Fine-tuning takes K optimizer steps in all. In step k = 0 … K-1 the rate of
 #   every trained parameter is 3e-3 times (k+1)/W while k < W, and times
 #   (1 + cos(π (k-W)/(K-W))) / 2 from there on, with W = ceil(K/10).
@@ -41,7 +42,8 @@
 # - **P13 Average.** After each step every parameter of the averaged model moves to
 #   0.9 · itself + 0.1 · the trained model's; every buffer is copied from the trained model.
 # - **P14 Selection.** The averaged model is evaluated after each epoch of fine-tuning; the final
-#   model is the averaged model as it was after the epoch with the best validation AP.
+#   model is the averaged model as it was after the epoch with the best validation AP, the first
+#   of equals.
 # - **P15 Calibration.** Temperature and threshold come from validation targets alone. Test
 #   targets influence nothing but the test scores.
 # - **P16 Metric.** AP is average precision over all targets of a split at once; a target's
