@@ -6,7 +6,7 @@ from tests.grader.playing import TASK, cheapest_worlds, checked, correct_cells, 
 
 pytestmark = pytest.mark.matrix
 
-WORLDS = ("published", "small", "flipped")
+WORLDS = ("small", "flipped")  # the first repairs are held against all worlds together, elsewhere
 REPAIRS = [
     pytest.param(bug, repair, id=f"{bug.id}-{i}")
     for bug in TASK.bugs
@@ -26,6 +26,5 @@ async def test_an_alternative_repair_keeps_every_clause(bug, repair):
 
 @pytest.mark.parametrize(("bug", "miss"), NEAR_MISSES)
 async def test_a_near_miss_breaks_the_bugs_clause_and_no_other(bug, miss):
-    worlds = {*cheapest_worlds(TASK, bug), "small", "flipped"}
-    results = await checked(correct_cells(miss.edits), sorted(worlds))
+    results = await checked(correct_cells(miss.edits), cheapest_worlds(TASK, bug))
     assert {results[i].clause for i in failures(results)} == set(bug.clauses), failures(results)

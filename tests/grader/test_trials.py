@@ -84,12 +84,12 @@ def test_half_a_solution_fails_for_its_reason(agent, reason, tmp_path):
 def test_the_same_seed_gives_the_same_verdicts_to_the_last_digit(tmp_path):
     verdicts = []
     for name in ("one", "two"):
-        run("--agent", "apprentice", "--trials", 2, "--seed", 5, "--out", tmp_path / name)
+        run("--agent", "apprentice", "--trials", 1, "--seed", 5, "--out", tmp_path / name)
         paths = sorted((tmp_path / name).glob("trial-*/verdict.json"))
         verdicts.append([json.loads(path.read_text()) for path in paths])
         for verdict in verdicts[-1]:
             del verdict["seconds"], verdict["cpu_seconds"]
-    assert len(verdicts[0]) == 2
+    assert len(verdicts[0]) == 1
     assert verdicts[0] == verdicts[1]
 
 
@@ -100,6 +100,8 @@ def test_ctrl_c_leaves_a_usable_folder_and_no_kernel(tmp_path):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        # Where this runs in the background of a shell, SIGINT is ignored and that is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     transcript = out / "trial-000" / "transcript.jsonl"
     deadline = time.monotonic() + 60
