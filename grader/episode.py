@@ -7,11 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from kernel_tool.session import Session
-
 from grader.agents.base import Agent, ToolCall, Turn, Usage
 from grader.transcript import End, Note, ResultEvent, Transcript, TurnEvent
 from kernel_tool.results import ToolResult
+from kernel_tool.session import Session
 from task_spec.model import Budgets
 
 EndReason = Literal["submitted", "no_submission", "out_of_budget"]
