@@ -4,33 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from task_spec.model import Demand, Seam, Task
+from task_spec.model import Demand, Task
 from task_spec.transits.bugs import BUGS
 from task_spec.transits.checks import CHECKS, MAX_AP_GAP, MIN_HIDDEN_AP
+from task_spec.transits.seams import SEAMS
 from task_spec.transits.worlds import worlds, write_published
-
-_SEAMS = (
-    Seam("load_survey(folder)", "reads a folder with the three data files, with or without labels"),
-    Seam("split_curves(survey)", 'curve_id -> "train", "val" or "test"'),
-    Seam("prepare(survey)", "list of `Curve`, whose fields stay; `x` is a float tensor (2, T)"),
-    Seam("augment(x, generator)", "called once for each curve that is augmented"),
-    Seam("collate(curves)", "a `Batch`, whose fields stay"),
-    Seam("filling_loss(filled, flux, hidden, observed)", "scalar tensor"),
-    Seam("pretrain(curves)", "returns the state dict (keys `encoder.…`) first"),
-    Seam("update_average(average, model)", "changes `average` in place, for any two equal modules"),
-    Seam(
-        "train_step(model, optimizer, batches)",
-        "one optimizer step on a list of `Batch`, for any module called as `model(x, mask, band)`",
-    ),
-    Seam("curve_logits(model, curves)", "array of logits, in order"),
-    Seam("evaluate(model, curves)", "AP; what it returns is what selection goes by"),
-    Seam(
-        "train_epoch(model, average, optimizer, scheduler, curves, plan, generator)",
-        "one epoch of fine-tuning; `model` comes first",
-    ),
-    Seam("finetune(model, train, val)", "returns the final model first"),
-    Seam("predict(folder)", "probability by target_id, for a survey without labels"),
-)
 
 TASK = Task(
     name="transits",
@@ -47,7 +25,7 @@ TASK = Task(
         "schedule_count",
         "best_alias",
     ),
-    seams=_SEAMS,
+    seams=SEAMS,
     checks=CHECKS,
     metrics=(
         Demand(

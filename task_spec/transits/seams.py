@@ -1,0 +1,28 @@
+"""The functions of the `transits` notebook that stay: the grader calls and watches them."""
+
+from __future__ import annotations
+
+from task_spec.model import Seam
+
+SEAMS = (
+    Seam("load_survey(folder)", "reads a folder with the three data files, with or without labels"),
+    Seam("split_curves(survey)", 'curve_id -> "train", "val" or "test"'),
+    Seam("prepare(survey)", "list of `Curve`, whose fields stay; `x` is a float tensor (2, T)"),
+    Seam("augment(x, generator)", "called once for each curve that is augmented"),
+    Seam("collate(curves)", "a `Batch`, whose fields stay"),
+    Seam("filling_loss(filled, flux, hidden, observed)", "scalar tensor"),
+    Seam("pretrain(curves)", "returns the state dict (keys `encoder.…`) first"),
+    Seam("update_average(average, model)", "changes `average` in place, for any two equal modules"),
+    Seam(
+        "train_step(model, optimizer, batches)",
+        "one optimizer step on a list of `Batch`, for any module called as `model(x, mask, band)`",
+    ),
+    Seam("curve_logits(model, curves)", "array of logits, in order"),
+    Seam("evaluate(model, curves)", "AP; what it returns is what selection goes by"),
+    Seam(
+        "train_epoch(model, average, optimizer, scheduler, curves, plan, generator)",
+        "one epoch of fine-tuning; `model` comes first",
+    ),
+    Seam("finetune(model, train, val)", "returns the final model first"),
+    Seam("predict(folder)", "probability by target_id, for a survey without labels"),
+)
