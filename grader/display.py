@@ -13,7 +13,10 @@ from grader.records import Trial
 
 
 class Display:
-    """A watcher that draws. On what is no terminal it prints only the lines."""
+    """A watcher that draws. On what is no terminal it prints only the lines.
+
+    ``ended``: the finished trials, so that an interrupted run still has a summary.
+    """
 
     def __init__(self, console: Console, trials: int) -> None:
         self._console = console
@@ -26,7 +29,8 @@ class Display:
             transient=True,
         )
         self._total = self._progress.add_task("all trials", total=trials, doing=f"0 of {trials}")
-        self._trials, self._ended = trials, 0
+        self._trials = trials
+        self.ended: list[Trial] = []
         self._running: dict[int, TaskID] = {}
 
     def __enter__(self) -> Display:
@@ -50,9 +54,9 @@ class Display:
         running = self._running.pop(trial.trial, None)
         if running is not None:
             self._progress.remove_task(running)
-        self._ended += 1
+        self.ended.append(trial)
         self._progress.update(
-            self._total, completed=self._ended, doing=f"{self._ended} of {self._trials}"
+            self._total, completed=len(self.ended), doing=f"{len(self.ended)} of {self._trials}"
         )
         self._console.print(trial_line(trial), highlight=False)
 

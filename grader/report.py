@@ -11,7 +11,6 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from grader.submission import ReportError
 from grader.verdict import ReportEntry
-from task_spec.model import Bug
 from task_spec.prompt import QUOTE_LINES, QUOTE_MIN
 from task_spec.variant import Variant
 
@@ -77,20 +76,27 @@ def problems(entries: Iterable[ReportEntry], variant: Variant) -> list[str]:
 
 def match(entries: Sequence[ReportEntry], variant: Variant) -> Match:
     """Match entries and bugs one to one, as many as can be. The entries must have no problems."""
-    fits = np.array([[_fits(e, b, variant) for b in variant.bugs] for e in entries], dtype=bool)
     if not entries or not variant.bugs:
         return Match({}, tuple(range(len(entries))))
+    sources = _sources(variant)
+    quoted = [locate(entry, sources) for entry in entries]
+    places = [variant.places(bug) for bug in variant.bugs]
+    fits = np.array(
+        [
+            [
+                entry.clause in bug.clauses and _overlap(lines, place.get(entry.cell, []))
+                for bug, place in zip(variant.bugs, places, strict=True)
+            ]
+            for entry, lines in zip(entries, quoted, strict=True)
+        ]
+    )
     chosen = maximum_bipartite_matching(csr_array(fits), perm_type="row")
     entry_of = {bug.id: int(i) for bug, i in zip(variant.bugs, chosen, strict=True) if i >= 0}
     return Match(entry_of, tuple(int(i) for i in np.flatnonzero(~fits.any(axis=1))))
 
 
-def _fits(entry: ReportEntry, bug: Bug, variant: Variant) -> bool:
-    if entry.clause not in bug.clauses:
-        return False
-    places = variant.places(bug).get(entry.cell, [])
-    quoted = locate(entry, _sources(variant))
-    return any(a[0] <= b[1] and b[0] <= a[1] for a in quoted for b in places)
+def _overlap(some: Iterable[Lines], others: Sequence[Lines]) -> bool:
+    return any(a[0] <= b[1] and b[0] <= a[1] for a in some for b in others)
 
 
 def _sources(variant: Variant) -> dict[str, str]:

@@ -16,7 +16,7 @@ from grader.agents.base import Agent, AgentError
 from grader.agents.claude import DEFAULT_MODEL, ClaudeAgent
 from grader.agents.scripted import PLANS, apprentice_rate, scripted_agent
 from grader.display import Display, print_summary
-from grader.records import FolderError, RunConfig, RunFolder, Trial, new_run_path
+from grader.records import FolderError, RunConfig, RunFolder, new_run_path
 from grader.summary import summarise
 from grader.trials import MakeAgent, Plan, run_trials
 from task_spec.cli import Failure, run, variant_of, variant_options
@@ -119,34 +119,16 @@ def _run(plan: Plan, config: RunConfig, folder: RunFolder, console: Console) -> 
         console.print(
             "The kernels are not confined: run only agents that you trust.", style="yellow"
         )
-    started, done = time.monotonic(), _Collected()
+    started, display = time.monotonic(), Display(console, plan.trials)
     try:
-        with Display(console, plan.trials) as display:
-            done.display = display
-            asyncio.run(run_trials(plan, folder, done))
+        with display:
+            asyncio.run(run_trials(plan, folder, display))
     finally:
         known = apprentice_rate(plan.variant) if config.agent == "apprentice" else None
-        summary = summarise(config, plan.variant, done.trials, time.monotonic() - started, known)
+        summary = summarise(config, plan.variant, display.ended, time.monotonic() - started, known)
         folder.write("summary.json", summary)
     print_summary(console, summary)
     console.print(f"transcripts to read: python -m grader.export {folder.path} --format html")
-
-
-class _Collected:
-    """Keeps finished trials, so that an interrupted run still has a summary."""
-
-    def __init__(self) -> None:
-        self.trials: list[Trial] = []
-        self.display: Display | None = None
-
-    def doing(self, trial: int, what: str) -> None:
-        if self.display is not None:
-            self.display.doing(trial, what)
-
-    def finished(self, trial: Trial) -> None:
-        self.trials.append(trial)
-        if self.display is not None:
-            self.display.finished(trial)
 
 
 def _maker(name: str, model: str | None, variant: Variant) -> MakeAgent:

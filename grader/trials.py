@@ -42,14 +42,6 @@ class Watcher(Protocol):
     def finished(self, trial: Trial) -> None: ...
 
 
-class Silent:
-    """A watcher that says nothing."""
-
-    def doing(self, trial: int, what: str) -> None: ...
-
-    def finished(self, trial: Trial) -> None: ...
-
-
 @dataclass(frozen=True)
 class Plan:
     """What a run does: ``make_agent`` gets the seed of its trial."""
