@@ -12,7 +12,9 @@ from rich.table import Table
 
 from grader.grading import grade_text
 from grader.records import write_json
+from grader.sandbox import launcher_of, sandbox_option
 from grader.verdict import Verdict
+from kernel_tool.launch import Launcher
 from task_spec.cli import Failure, run, variant_of, variant_options
 from task_spec.variant import Variant
 
@@ -38,6 +40,7 @@ from task_spec.variant import Variant
     type=click.IntRange(0),
     help="Seed of the variant that was broken.",
 )
+@sandbox_option
 @click.option(
     "--out",
     default=Path("verdict.json"),
@@ -53,6 +56,7 @@ def main(
     only: str | None,
     seed: int,
     variant_seed: int,
+    unsafe_no_sandbox: bool,
     out: Path,
 ) -> None:
     """Grade NOTEBOOK: a table of checks, and verdict.json.
@@ -62,15 +66,15 @@ def main(
     variant = variant_of(task, bugs, only, variant_seed)
     texts = [_read(notebook, "notebook"), _read(report, "report")]
     _writable(out)
-    verdict = _grade(texts[0], texts[1], variant, seed)
+    verdict = _grade(texts[0], texts[1], variant, seed, launcher_of(unsafe_no_sandbox))
     write_json(out, verdict.model_dump(mode="json"))
     print_verdict(Console(), verdict)
     sys.exit(0 if verdict.passed else 1)
 
 
-def _grade(notebook: str, report: str, variant: Variant, seed: int) -> Verdict:
+def _grade(notebook: str, report: str, variant: Variant, seed: int, launcher: Launcher) -> Verdict:
     try:
-        return asyncio.run(grade_text(notebook, report, variant, seed))
+        return asyncio.run(grade_text(notebook, report, variant, seed, launcher))
     except Exception as error:  # a crash of the grader is no verdict
         raise Failure(f"could not grade: {type(error).__name__}: {error}") from error
 
@@ -109,6 +113,8 @@ def print_verdict(console: Console, verdict: Verdict) -> None:
         ]
         console.print(f"{bug.id}: {' and '.join(state) or 'neither repaired nor reported'}")
     outcome = "passed" if verdict.passed else f"failed: {verdict.failure_reason}"
+    if not verdict.confined:
+        console.print("not confined: the code could have changed anything, this verdict included")
     console.print(f"{outcome}, reward {verdict.reward:.3f}  {verdict.detail}", markup=False)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from grader.checks import run_checks
 from grader.reexecute import WorldRun, run_world
@@ -61,7 +62,7 @@ async def grade(
     )
     return verdict.model_copy(
         update={
-            "confined": launcher.confined,
+            **confinement(launcher),
             "seconds": time.monotonic() - started,
             "cpu_seconds": sum(run.cpu_seconds for run in runs),
         }
@@ -79,6 +80,11 @@ async def grade_text(
     except ReportError as error:
         return failed(FailureReason.BAD_REPORT, str(error))
     return await grade(submission, variant, seed=seed, launcher=launcher)
+
+
+def confinement(launcher: Launcher) -> dict[str, Any]:
+    """What a verdict says of how its kernels were confined."""
+    return {"confined": launcher.confined, "sandbox": launcher.tier.value}
 
 
 def failed(reason: FailureReason, detail: str) -> Verdict:

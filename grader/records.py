@@ -30,6 +30,7 @@ class RunConfig(BaseModel):
     concurrency: int
     seed: int
     confined: bool
+    sandbox: str = Field(description="how kernels are confined: a tier of kernel_tool")
     started: str = Field(description="ISO 8601, local time")
     version: str
 

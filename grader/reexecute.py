@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -45,23 +43,21 @@ async def run_world(
     earlier: Mapping[str, Evidence],
 ) -> WorldRun:
     """Run cells in a pristine workspace of a world, ask the probe, and read the evidence."""
-    workspace = Path(tempfile.mkdtemp(prefix="sb-"))
     started, cpu = time.monotonic(), 0.0
-    try:
-        truth = await _stage(world, workspace, earlier)
-        async with Kernel(launcher, workspace) as kernel:
-            try:
-                await _run_cells(kernel, cells, world, workspace, truth, budgets)
-                claims, arrays = read_evidence(workspace)
-            finally:
-                cpu = kernel.cpu_seconds()
-        evidence = Evidence(world.name, truth, claims, arrays)
-        return WorldRun(world.name, evidence, None, False, time.monotonic() - started, cpu)
-    except (EvidenceError, _RunError) as error:
-        late = isinstance(error, _RunError) and error.timed_out
-        return WorldRun(world.name, None, str(error), late, time.monotonic() - started, cpu)
-    finally:
-        shutil.rmtree(workspace, ignore_errors=True)
+    with launcher.workspace() as workspace:
+        try:
+            truth = await _stage(world, workspace, earlier)
+            async with Kernel(launcher, workspace) as kernel:
+                try:
+                    await _run_cells(kernel, cells, world, workspace, truth, budgets)
+                    claims, arrays = read_evidence(workspace)
+                finally:
+                    cpu = kernel.cpu_seconds()
+            evidence = Evidence(world.name, truth, claims, arrays)
+            return WorldRun(world.name, evidence, None, False, time.monotonic() - started, cpu)
+        except (EvidenceError, _RunError) as error:
+            late = isinstance(error, _RunError) and error.timed_out
+            return WorldRun(world.name, None, str(error), late, time.monotonic() - started, cpu)
 
 
 async def _stage(world: World, workspace: Path, earlier: Mapping[str, Evidence]) -> object:

@@ -17,6 +17,7 @@ from grader.agents.claude import DEFAULT_MODEL, ClaudeAgent
 from grader.agents.scripted import PLANS, apprentice_rate, scripted_agent
 from grader.display import Display, print_summary
 from grader.records import FolderError, RunConfig, RunFolder, new_run_path
+from grader.sandbox import launcher_of, sandbox_option
 from grader.summary import summarise
 from grader.trials import MakeAgent, Plan, run_trials
 from task_spec.cli import Failure, run, variant_of, variant_options
@@ -58,6 +59,7 @@ _NO_MODEL = (
     type=click.IntRange(0),
     help="Seed of the variant: draws the data, and the bugs where it is not 0.",
 )
+@sandbox_option
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder of the run.  [default: new under runs/]"
 )
@@ -71,6 +73,7 @@ def main(
     concurrency: int,
     seed: int,
     variant_seed: int,
+    unsafe_no_sandbox: bool,
     out: Path | None,
 ) -> None:
     """Run trials of an agent on a task, and print its pass rate."""
@@ -85,7 +88,8 @@ def main(
     if model is not None and name != "claude":
         raise Failure(f"--model goes with --agent claude; {name} has no model")
     model = (model or DEFAULT_MODEL) if name == "claude" else None
-    plan = Plan(variant, _maker(name, model, variant), trials, concurrency, seed)
+    launcher = launcher_of(unsafe_no_sandbox)
+    plan = Plan(variant, _maker(name, model, variant), trials, concurrency, seed, launcher)
     try:
         asyncio.run(_preflight(name, model))
         folder = RunFolder(out or new_run_path(task, name))
@@ -102,6 +106,7 @@ def main(
         concurrency=concurrency,
         seed=seed,
         confined=plan.launcher.confined,
+        sandbox=plan.launcher.tier.value,
         started=datetime.now().astimezone().isoformat(timespec="seconds"),
         version=version("silent-bugs"),
     )
@@ -115,10 +120,9 @@ def _run(plan: Plan, config: RunConfig, folder: RunFolder, console: Console) -> 
     )
     if config.agent in PLANS:
         console.print(_NO_MODEL.format(agent=config.agent), style="yellow")
-    if not config.confined:
-        console.print(
-            "The kernels are not confined: run only agents that you trust.", style="yellow"
-        )
+    console.print(
+        f"kernels: {plan.launcher.tier.description}", style=None if config.confined else "bold red"
+    )
     started, display = time.monotonic(), Display(console, plan.trials)
     try:
         with display:

@@ -29,6 +29,7 @@ def summarise(
         "model": config.model,
         "seed": config.seed,
         "confined": config.confined,
+        "sandbox": config.sandbox,
         "trials": len(graded),
         "infrastructure": len(trials) - len(graded),
         "passed": passed,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -17,7 +16,7 @@ import numpy as np
 from grader.agents.base import Agent, AgentError, Usage
 from grader.agents.pricing import cost
 from grader.episode import EpisodeEnd, run_episode
-from grader.grading import failed, grade_text
+from grader.grading import confinement, failed, grade_text
 from grader.records import Outcome, RunFolder, Trial, answer_key, write_json
 from grader.report import problems
 from grader.submission import ReportError, parse_report
@@ -87,9 +86,9 @@ async def run_trial(plan: Plan, number: int, folder: Path, watcher: Watcher) -> 
         verdict = await _verdict(plan, number, played)
     except Exception as error:  # whatever it is, the other trials go on
         kind = "agent" if isinstance(error, AgentError) else type(error).__name__
-        return _trial(number, played, None, f"{kind}: {error}", time.monotonic() - started)
+        return _trial(plan, number, played, None, f"{kind}: {error}", time.monotonic() - started)
     write_json(folder / "verdict.json", verdict.model_dump(mode="json"))
-    return _trial(number, played, verdict, verdict.detail, time.monotonic() - started)
+    return _trial(plan, number, played, verdict, verdict.detail, time.monotonic() - started)
 
 
 @dataclass(frozen=True)
@@ -107,36 +106,51 @@ class _Played:
 async def _play(plan: Plan, number: int, folder: Path, progress: Callable[[str], None]) -> _Played:
     variant, seed = plan.variant, trial_seed(plan.seed, number)
     agent = plan.make_agent(seed)
-    workspace = Path(tempfile.mkdtemp(prefix="sb-"))
     try:
-        notebook = await asyncio.to_thread(stage_workspace, variant, workspace)
-        shutil.copyfile(notebook, folder / "broken.ipynb")
-        write_json(folder / "planted.json", answer_key(variant))
-        prompt = render_prompt(variant.task)
-        session = Session(
-            notebook, workspace, plan.launcher, _limits(variant.task.budgets), _submit_tool(variant)
-        )
-        with Transcript(folder / "transcript.jsonl") as transcript:
-            async with session:
-                transcript.write(
-                    Start(
-                        task=variant.task.name,
-                        variant=variant.name,
-                        agent=agent.name,
-                        model=agent.model,
-                        seed=seed,
-                        prompt=prompt,
-                        tools=[dict(tool) for tool in session.definitions],
-                    )
-                )
-                progress("starting")
-                end = await run_episode(
-                    agent, session, prompt, variant.task.budgets, transcript, progress
-                )
+        with plan.launcher.workspace() as workspace:
+            notebook = await asyncio.to_thread(stage_workspace, variant, workspace)
+            shutil.copyfile(notebook, folder / "broken.ipynb")
+            write_json(folder / "planted.json", answer_key(variant))
+            session = Session(
+                notebook,
+                workspace,
+                plan.launcher,
+                _limits(variant.task.budgets),
+                _submit_tool(variant),
+            )
+            end = await _episode(plan, seed, agent, session, folder, progress)
         return _handed_in(folder, session, end, agent.model)
     finally:
         await _close(agent)
-        shutil.rmtree(workspace, ignore_errors=True)
+
+
+async def _episode(
+    plan: Plan,
+    seed: int,
+    agent: Agent,
+    session: Session,
+    folder: Path,
+    progress: Callable[[str], None],
+) -> EpisodeEnd:
+    variant = plan.variant
+    prompt = render_prompt(variant.task)
+    with Transcript(folder / "transcript.jsonl") as transcript:
+        async with session:
+            transcript.write(
+                Start(
+                    task=variant.task.name,
+                    variant=variant.name,
+                    agent=agent.name,
+                    model=agent.model,
+                    seed=seed,
+                    prompt=prompt,
+                    tools=[dict(tool) for tool in session.definitions],
+                )
+            )
+            progress("starting")
+            return await run_episode(
+                agent, session, prompt, variant.task.budgets, transcript, progress
+            )
 
 
 def _handed_in(folder: Path, session: Session, end: EpisodeEnd, model: str | None) -> _Played:
@@ -172,7 +186,12 @@ async def _verdict(plan: Plan, number: int, played: _Played) -> Verdict:
         verdict = await grade_text(
             played.notebook, played.report, plan.variant, seed, plan.launcher
         )
-    return verdict.model_copy(update={"checks": (*episode_checks(played.end), *verdict.checks)})
+    return verdict.model_copy(
+        update={
+            "checks": (*episode_checks(played.end), *verdict.checks),
+            **confinement(plan.launcher),
+        }
+    )
 
 
 def episode_checks(end: EpisodeEnd) -> tuple[CheckResult, ...]:
@@ -214,7 +233,12 @@ def _submit_tool(variant: Variant) -> SubmitTool:
 
 
 def _trial(
-    number: int, played: _Played | None, verdict: Verdict | None, detail: str, seconds: float
+    plan: Plan,
+    number: int,
+    played: _Played | None,
+    verdict: Verdict | None,
+    detail: str,
+    seconds: float,
 ) -> Trial:
     usage = played.end.usage if played else Usage()
     outcome: Outcome = "failed"
@@ -237,5 +261,5 @@ def _trial(
         kernel_seconds=played.kernel_seconds if played else 0.0,
         grade_seconds=verdict.seconds if verdict else 0.0,
         seconds=seconds,
-        confined=bool(verdict and verdict.confined),
+        confined=plan.launcher.confined,
     )

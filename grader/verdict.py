@@ -63,6 +63,7 @@ class Verdict(_Record):
     false_alarms: tuple[int, ...] = Field(default=(), description="indices of report entries")
     metrics: dict[str, float] = Field(default_factory=dict)
     confined: bool = False
+    sandbox: str = "none"
     seconds: float = 0.0
     cpu_seconds: float = 0.0
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
-import subprocess
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +13,12 @@ from typing import Any
 import psutil
 import zmq
 import zmq.asyncio
-from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
-from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from kernel_tool.last_words import LastWords
 from kernel_tool.launch import Launcher
+from kernel_tool.provisioner import SandboxProvisioner, kernel_manager
+from kernel_tool.sandbox.process import Confined
 
 # A larger single message makes ZeroMQ drop the connection, for good.
 _LARGEST_MESSAGE = 128 << 20
@@ -29,8 +26,6 @@ _LARGEST_MESSAGE = 128 << 20
 _LONGEST_QUEUE = 100
 # A message above this is counted and thrown away without being parsed.
 _LARGEST_PARSED = 32 << 20
-# A socket path may have some 100 characters; a long TMPDIR would leave no room.
-_LONGEST_PARENT = 60
 # Characters of a crash report that are worth passing on: its cause and the innermost frames.
 _CRASH_REPORT = 600
 _SIGNALS = {each.value: each.name for each in signal.Signals}
@@ -50,24 +45,12 @@ class Message:
     size: int
 
 
-class _Manager(AsyncKernelManager):
-    """A manager that is given its kernelspec, and looks into no Jupyter folder of the user."""
-
-    spec: KernelSpec
-
-    @property
-    def kernel_spec(self) -> KernelSpec:
-        return self.spec
-
-
 class Connection:
     """A running kernel process. Made by ``open``, ended by ``close``; it never restarts."""
 
-    def __init__(self, manager: _Manager, folder: Path, last_words: LastWords) -> None:
+    def __init__(self, manager: AsyncKernelManager, last_words: LastWords) -> None:
         self._manager = manager
-        self._folder = folder
         self._last_words = last_words
-        self._process: psutil.Process | None = None
         self._cpu_seconds = 0.0
         self._sockets: dict[str, zmq.asyncio.Socket] = {}
         self._monitors: dict[str, zmq.asyncio.Socket] = {}
@@ -79,35 +62,26 @@ class Connection:
         Raises KernelStartError when it dies first or takes longer than ``patience`` seconds.
         Whatever goes wrong, cancellation included, nothing is left behind.
         """
-        folder = _private_folder()
-        manager = _manager(launcher, workspace, folder)
-        connection = cls(manager, folder, LastWords())
+        connection = cls(kernel_manager(launcher, context=_context()), LastWords())
         try:
-            await connection._start(launcher, workspace)
             async with asyncio.timeout(patience):
+                await connection._start(workspace)
                 await connection._ready()
         except BaseException as error:
             last_words = connection.last_words
             await connection.close()
             if isinstance(error, Exception):
-                raise KernelStartError(f"kernel start: {error!r}\n{last_words}") from error
+                why = str(error) or repr(error)
+                raise KernelStartError(f"kernel start: {why}\n{last_words}") from error
             raise
         return connection
 
-    async def _start(self, launcher: Launcher, workspace: Path) -> None:
-        home = self._folder / "home"
-        (home / "tmp").mkdir(parents=True)
-        stderr = await self._last_words.listen()
+    async def _start(self, workspace: Path) -> None:
+        stderr = self._last_words.listen()
         try:
-            await self._manager.start_kernel(
-                env=launcher.environment(home),
-                cwd=str(workspace),
-                stdout=subprocess.DEVNULL,
-                stderr=stderr,
-            )
+            await self._manager.start_kernel(cwd=str(workspace), stderr=stderr)
         finally:
             os.close(stderr)
-        self._process = psutil.Process(self._provisioner.pid)
         for channel in ("shell", "iopub", "control"):
             self.connect(channel)
 
@@ -132,9 +106,13 @@ class Connection:
                 raise KernelStartError("the process ended before it answered")
 
     @property
-    def _provisioner(self) -> LocalProvisioner:
-        assert isinstance(self._manager.provisioner, LocalProvisioner)
-        return self._manager.provisioner
+    def _provisioner(self) -> SandboxProvisioner | None:
+        provisioner = self._manager.provisioner
+        return provisioner if isinstance(provisioner, SandboxProvisioner) else None
+
+    @property
+    def _confined(self) -> Confined | None:
+        return self._provisioner.confined if self._provisioner else None
 
     @property
     def last_words(self) -> str:
@@ -143,9 +121,11 @@ class Connection:
 
     def cause_of_death(self) -> str:
         """How a dead process ended, in words."""
-        self.cpu_seconds()  # before it is reaped
-        process: Any = self._provisioner.process
-        code = process.poll() if process else None
+        assert self._provisioner is not None and self._confined is not None
+        code = self._confined.process.poll()
+        watchdog = self._provisioner.watchdog
+        if watchdog is not None and watchdog.cause:
+            return watchdog.cause
         if code is None:
             cause = "The process ended."
         elif code >= 0:
@@ -156,19 +136,20 @@ class Connection:
         _, found, crash = self.last_words.partition("Fatal Python error")
         return f"{cause}\n{(found + crash)[:_CRASH_REPORT]}".strip()
 
+    def give_files(self) -> None:
+        """Make the kernel the owner of what was put into its workspace since it started."""
+        if self._confined is not None:
+            self._confined.give_files()
+
     def alive(self) -> bool:
-        """Whether the process runs. A dead one is left unreaped, so its CPU time can be read."""
-        if self._process is None:
-            return False
-        with suppress(psutil.Error):
-            return bool(self._process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD))
-        return False
+        """Whether the process runs."""
+        return self._confined is not None and self._confined.process.poll() is None
 
     def cpu_seconds(self) -> float:
         """Seconds of CPU time the process and its children have used, also after its death."""
-        if self._process is not None:
-            with suppress(psutil.Error):
-                self._cpu_seconds = max(self._cpu_seconds, _tree_seconds(self._process))
+        if self._confined is not None:
+            used = max(_tree_seconds(self._confined.roots()), self._confined.process.cpu_seconds)
+            self._cpu_seconds = max(self._cpu_seconds, used)
         return self._cpu_seconds
 
     def send(self, channel: str, message_type: str, content: dict[str, Any]) -> str:
@@ -220,63 +201,42 @@ class Connection:
             return Message("malformed", "", None, size)
 
     async def close(self) -> None:
-        """Kill the process and its children now; remove sockets and folder. May be repeated.
-
-        What the code has detached, by a double fork into a session of its own, is out of reach.
-        """
-        self._kill()
+        """Kill the process and all that it has started; remove its folder. May be repeated."""
+        self.cpu_seconds()
+        if self._confined is not None:
+            # At once and without awaiting, so that no cancellation can leave a process behind.
+            self._confined.kill()
         try:
+            if self._provisioner is not None:
+                await self._provisioner.wait()  # the manager's own wait looks every 0.1 s
+                self.cpu_seconds()
             await self._manager.shutdown_kernel(now=True)
         finally:
             self._manager.context.destroy(linger=0)
             self._last_words.close()
-            shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _kill(self) -> None:
-        """At once and without awaiting, so that no cancellation can leave a process behind."""
-        if self._process is None:
-            return
-        self.cpu_seconds()
-        victims = [self._process]
-        with suppress(psutil.Error):
-            victims += self._process.children(recursive=True)
-        for victim in victims:
-            with suppress(psutil.Error):
-                victim.kill()
-        self._process = None
 
 
-def _tree_seconds(process: psutil.Process) -> float:
+def _tree_seconds(roots: list[psutil.Process]) -> float:
     total = 0.0
-    for member in [process, *process.children(recursive=True)]:
+    for root in roots:
         with suppress(psutil.Error):
-            times = member.cpu_times()
-            # What ended children used is counted in their parent.
-            total += times.user + times.system
-            total += getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
+            for member in [root, *root.children(recursive=True)]:
+                total += _seconds(member)
     return total
 
 
-def _private_folder() -> Path:
-    parent = tempfile.gettempdir()
-    return Path(
-        tempfile.mkdtemp(prefix="kernel-", dir=parent if len(parent) <= _LONGEST_PARENT else "/tmp")
-    )
+def _seconds(process: psutil.Process) -> float:
+    with suppress(psutil.Error):
+        times = process.cpu_times()
+        # What ended children used is counted in their parent.
+        children = getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
+        return float(times.user + times.system + children)
+    return 0.0
 
 
-def _manager(launcher: Launcher, workspace: Path, folder: Path) -> _Manager:
+def _context() -> zmq.asyncio.Context:
     context = zmq.asyncio.Context()
     context.setsockopt(zmq.MAXMSGSIZE, _LARGEST_MESSAGE)
     context.setsockopt(zmq.RCVHWM, _LONGEST_QUEUE)
     context.setsockopt(zmq.RECONNECT_IVL, 20)
-    manager = _Manager(
-        kernel_name="python",
-        transport="ipc",
-        ip=str(folder / "socket"),
-        connection_file=str(folder / "connection.json"),
-        context=context,
-    )
-    manager.spec = KernelSpec(
-        argv=launcher.command(workspace, folder), language="python", interrupt_mode="message"
-    )
-    return manager
+    return context

@@ -10,6 +10,7 @@ from kernel_tool.connection import Connection, KernelStartError
 from kernel_tool.execution import Execution, OutputCaps
 from kernel_tool.launch import Launcher
 from kernel_tool.run import Run
+from kernel_tool.warm import WarmKernels
 
 __all__ = ["Execution", "Kernel", "KernelStartError", "OutputCaps"]
 
@@ -19,6 +20,7 @@ class Kernel:
 
     patience: seconds a kernel may take to start.
     grace: seconds an interrupted kernel may take to answer before it is killed.
+    warm: where the first kernel comes from, if it has one in ``workspace``.
     """
 
     def __init__(
@@ -28,12 +30,14 @@ class Kernel:
         caps: OutputCaps | None = None,
         patience: float = 60.0,
         grace: float = 5.0,
+        warm: WarmKernels | None = None,
     ) -> None:
         self._launcher = launcher
         self._workspace = workspace
         self._caps = caps or OutputCaps()
         self._patience = patience
         self._grace = grace
+        self._warm = warm
         self._connection: Connection | None = None
         self._past_cpu_seconds = 0.0
 
@@ -51,6 +55,8 @@ class Kernel:
 
     async def start(self) -> None:
         """Start the kernel unless it runs already. Raises KernelStartError."""
+        if self._connection is None and self._warm is not None:
+            self._connection = await self._warm.take(self._workspace)
         if self._connection is None:
             self._connection = await Connection.open(
                 self._launcher, self._workspace, self._patience

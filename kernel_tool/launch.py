@@ -1,62 +1,88 @@
-"""How a kernel process is launched: its command and its environment."""
+"""How kernels are launched: confined as well as this machine allows, and forked."""
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from shutil import rmtree
 
-# The debugger costs 130 modules and its own threads, and nobody attaches one.
-# A crash report goes to the process's own standard error, which ipykernel later replaces.
-_START = (
-    "import faulthandler, os, sys; sys.modules['debugpy'] = None\n"
-    "faulthandler.enable(os.dup(2))\n"
-    "from ipykernel.kernelapp import launch_new_instance\n"
-    "launch_new_instance()"
-)
+from kernel_tool.sandbox.probe import Findings, probe
+from kernel_tool.sandbox.quota import Quota
+from kernel_tool.sandbox.tier import Tier
+from kernel_tool.scratch import scratch_folder
+
+
+class NotConfinedError(RuntimeError):
+    """This machine offers no way to confine a kernel; the message says why and what to do."""
+
+
+@cache
+def findings(python: str = sys.executable) -> tuple[Findings, ...]:
+    """What the probe found of each tier, strongest first, until one holds. Made once."""
+
+    async def ask() -> tuple[Findings, ...]:
+        found: list[Findings] = []
+        for tier in (Tier.BUBBLEWRAP, Tier.LANDLOCK):
+            found.append(await probe(tier, python))
+            if found[-1].holds:
+                break
+        return tuple(found)
+
+    # In a thread of its own, since the caller's may run an event loop already.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, ask()).result()
+
+
+def strongest_tier() -> Tier:
+    """The strongest tier that holds here, by behaviour. Raises NotConfinedError if none does."""
+    found = findings()
+    if found[-1].holds:
+        return found[-1].tier
+    reasons = "\n".join(f"- {each.tier.value}: {each.why}" for each in found)
+    raise NotConfinedError(
+        f"kernels can't be confined on this machine:\n{reasons}\n"
+        "`python -m kernel_tool.doctor` says more. With --unsafe-no-sandbox they run with all of "
+        "your rights, and every record says so."
+    )
 
 
 @dataclass(frozen=True)
 class Launcher:
-    """Launches an IPython kernel as an ordinary process of this user.
+    """Launches IPython kernels.
 
-    The environment is built from nothing, so no key or setting of the caller reaches the
-    kernel. Files are not protected: the process may read and write what its user may.
-
-    threads: how many threads the numeric libraries use in the kernel.
+    tier: how they are confined; the strongest that holds here, unless given.
+    forked: fork them from an interpreter that has PyTorch and the rest imported, or start each
+        from nothing. What runs in them gives the same numbers either way.
+    threads: how many threads the numeric libraries use in a kernel. quota: what it may use.
     """
 
-    python: str = sys.executable
+    tier: Tier = field(default_factory=strongest_tier)
+    forked: bool = True
     threads: int = 1
+    quota: Quota = field(default_factory=Quota)
+    python: str = sys.executable
+
+    @classmethod
+    def unconfined(cls) -> Launcher:
+        """A launcher whose kernels can do all that this user can: for agents that are trusted."""
+        return cls(tier=Tier.NONE)
 
     @property
     def confined(self) -> bool:
-        """Whether the kernel is kept from files, processes and networks outside its workspace."""
-        return False
+        """Whether kernels are kept from files, processes and networks outside their workspace."""
+        return self.tier is not Tier.NONE
 
-    def command(self, workspace: Path, private: Path) -> list[str]:  # noqa: ARG002
-        """The argv of a kernel; ``{connection_file}`` in it is filled in by jupyter_client.
-
-        workspace: where the kernel runs. private: the folder of its sockets and its home.
-        """
-        # -I: neither the working folder nor PYTHON* variables nor the user's site-packages
-        # can shadow a module, so a torch.py in the workspace is never imported.
-        interpreter = [self.python, "-I", "-c", _START]
-        return [*interpreter, "-f", "{connection_file}", "--HistoryManager.hist_file=:memory:"]
-
-    def environment(self, home: Path) -> dict[str, str]:
-        """All the environment variables a kernel gets; ``home`` is its own, empty folder."""
-        threads = str(self.threads)
-        return {
-            "PATH": f"{Path(self.python).parent}:/usr/local/bin:/usr/bin:/bin",
-            "HOME": str(home),
-            "TMPDIR": str(home / "tmp"),
-            "IPYTHONDIR": str(home / "ipython"),
-            "MPLCONFIGDIR": str(home / "matplotlib"),
-            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-            "LANG": "C.UTF-8",
-            "LC_ALL": "C.UTF-8",
-            "OMP_NUM_THREADS": threads,
-            "OPENBLAS_NUM_THREADS": threads,
-            "MKL_NUM_THREADS": threads,
-        }
+    @contextmanager
+    def workspace(self) -> Iterator[Path]:
+        """A new, empty folder for a kernel to work in, removed in the end."""
+        folder = scratch_folder("workspace-")
+        try:
+            yield folder
+        finally:
+            rmtree(folder, ignore_errors=True)

@@ -104,7 +104,8 @@ def _facts(record: TrialRecord) -> Iterator[tuple[str, str]]:
     if record.finished and record.finished.cost is not None:
         yield "cost", f"${record.finished.cost:.2f}"
     if record.verdict:
-        yield "confinement", "confined" if record.verdict.confined else "not confined"
+        by = f"confined by {record.verdict.sandbox}"
+        yield "confinement", by if record.verdict.confined else "not confined"
     for name in ("task", "variant", "agent", "model", "seed"):
         if record.fact(name) is not None:
             yield name, str(record.fact(name))

@@ -72,6 +72,7 @@ VERDICT = Verdict(
     false_alarms=(1,),
     metrics={"hidden_accuracy": 0.8125, "claimed_accuracy": 0.9271},
     confined=True,
+    sandbox="bubblewrap",
     seconds=184.2,
     cpu_seconds=321.9,
 )

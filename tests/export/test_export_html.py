@@ -29,7 +29,7 @@ def test_the_header_tells_the_outcome_at_a_glance(run: Path) -> None:
     assert "Failed: missed bug" in text
     for fact in ["Reward 0.4375", "Time 6 min 17 s", "Tool calls 7 1 tool fault", "67,512"]:
         assert fact in text
-    for fact in ["Confinement confined", "Model claude-x", "Seed 7", "Cost $0.32"]:
+    for fact in ["Confinement confined bubblewrap", "Model claude-x", "Seed 7", "Cost $0.32"]:
         assert fact in text
 
 

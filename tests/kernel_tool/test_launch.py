@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -19,27 +21,57 @@ import pytest
 from kernel_tool.kernel import Kernel, KernelStartError
 from kernel_tool.launch import Launcher
 from kernel_tool.outputs import output_text
+from kernel_tool.sandbox.environment import environment as environment_of
+from kernel_tool.sandbox.tier import Tier
+from kernel_tool.scratch import scratch_folder
+from kernel_tool.servers import shared_server
 
+ROOT = Path(__file__).parents[2]
+
+LAUNCHERS = {
+    f"{tier.value} {way}": Launcher(tier=tier, forked=way == "forked")
+    for tier in Tier
+    for way in ("forked", "cold")
+}
 SPAWN = (
-    "import os, subprocess\n"
-    "far = subprocess.Popen(['sleep', '300'], start_new_session=True)\n"
-    "near = subprocess.Popen(['sleep', '300'])\n"
-    "print(os.getpid(), far.pid, near.pid, os.environ['HOME'])"
+    "import os, subprocess, sys\n"
+    "far = subprocess.Popen(['sleep', '{mark}'], start_new_session=True)\n"
+    "near = subprocess.Popen(['sleep', '{mark}'])\n"
+    "if os.fork() == 0:\n"  # a daemon: its parent ends, and nobody waits for it
+    "    os.setsid()\n"
+    "    if os.fork() == 0:\n"
+    "        os.execvp('sleep', ['sleep', '{mark}'])\n"
+    "    os._exit(0)\n"
 )
 PARENT = """
 import asyncio, sys
 from pathlib import Path
 from kernel_tool.kernel import Kernel
 from kernel_tool.launch import Launcher
+from kernel_tool.sandbox.tier import Tier
 
 async def main():
-    async with Kernel(Launcher(), Path(sys.argv[1])) as kernel:
-        execution = await kernel.execute("import os; print(os.getpid())", 30)
-        print(execution.outputs[0]["text"], flush=True)
-        await kernel.execute("while True: pass", 300)
+    launcher = Launcher(tier=Tier(sys.argv[1]), forked=sys.argv[2] == "forked")
+    with launcher.workspace() as workspace:
+        async with Kernel(launcher, workspace) as kernel:
+            execution = await kernel.execute(sys.argv[3], 60)
+            print(execution.status, flush=True)
+            await kernel.execute("while True: pass", 300)
 
 asyncio.run(main())
 """
+
+
+@pytest.fixture(params=LAUNCHERS)
+def launcher(request: pytest.FixtureRequest) -> Launcher:
+    """Each way to launch a kernel."""
+    return LAUNCHERS[request.param]
+
+
+@pytest.fixture
+def mark() -> str:
+    """Seconds to sleep for, by which the sleepers of one test are known."""
+    return f"1000.{secrets.randbelow(10**9):09}"
 
 
 async def printed(kernel: Kernel, code: str) -> str:
@@ -48,52 +80,65 @@ async def printed(kernel: Kernel, code: str) -> str:
     return output_text(execution.outputs)
 
 
-def running(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+def running(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
-def gone(pid: int, patience: float = 20.0) -> bool:
+def sleepers(mark: str) -> list[int]:
+    """Processes that a kernel left; what sleeps in a sandbox has another number there."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.cmdline() == ["sleep", mark] and running(process):
+                found.append(process.pid)
+    return found
+
+
+def descendants() -> set[int]:
+    """All processes that this one has started, directly or not."""
+    return {child.pid for child in psutil.Process().children(recursive=True) if running(child)}
+
+
+def soon(holds: Callable[[], object], patience: float = 20.0) -> bool:
     deadline = time.monotonic() + patience
-    while running(pid) and time.monotonic() < deadline:
+    while not holds() and time.monotonic() < deadline:
         time.sleep(0.05)
-    return not running(pid)
+    return bool(holds())
 
 
-def children() -> set[int]:
-    return {child.pid for child in psutil.Process().children()}
-
-
-async def until(holds: Callable[[], object]) -> None:
-    for _ in range(2_000):
-        if holds():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("waited in vain")
+def left_in(folder: Path) -> list[Path]:
+    """What is in the folders that processes made in a temporary folder."""
+    return [path for root in folder.iterdir() for path in root.iterdir()]
 
 
 @pytest.fixture
 def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A temporary folder of our own, so that whatever is left in it is a kernel's."""
+    shared_server(sys.executable, 1)
     with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as folder:
+        Path(folder).chmod(0o711)
         monkeypatch.setattr(tempfile, "tempdir", folder)
+        scratch_folder("first").rmdir()  # with it comes what clears up after this process
         yield Path(folder)
 
 
-async def test_the_environment_holds_nothing_of_the_callers(workspace, monkeypatch):
+async def test_the_environment_holds_nothing_of_the_callers(launcher, monkeypatch):
     monkeypatch.setenv("ANTHROPIC_API_KEY", "secret")
     monkeypatch.setenv("HOME", "/home/somebody")
-    async with Kernel(Launcher(), workspace) as kernel:
-        code = "import json, os; print(json.dumps(dict(os.environ)))"
-        environment = json.loads(await printed(kernel, code))
-        assert await printed(kernel, "import os; print(os.getcwd())") == str(workspace)
+    with launcher.workspace() as workspace:
+        async with Kernel(launcher, workspace) as kernel:
+            code = "import json, os; print(json.dumps(dict(os.environ)))"
+            environment = json.loads(await printed(kernel, code))
+            folder = await printed(kernel, "import os; print(os.getcwd())")
+        inside = launcher.tier is Tier.BUBBLEWRAP
+        assert folder == ("/workspace" if inside else str(workspace))
     assert "ANTHROPIC_API_KEY" not in environment
     assert "secret" not in environment.values()
     assert environment["HOME"] not in ("/home/somebody", os.environ["HOME"])
     assert environment["OMP_NUM_THREADS"] == environment["OPENBLAS_NUM_THREADS"] == "1"
-    ours = {*Launcher().environment(Path("/")), "JPY_PARENT_PID"}
+    ours = set(environment_of(sys.executable, 1, Path("/"), Path("/")))
     added_by_ipython = {
         "PYDEVD_USE_FRAME_EVAL",
         "TERM",
@@ -129,84 +174,95 @@ async def test_code_that_ipython_would_run_at_its_start_is_not_run(workspace):
         assert await printed(kernel, "print('planted' in globals())") == "False"
 
 
-async def test_nothing_is_left_after_shutdown(workspace, temporary):
-    async with Kernel(Launcher(), workspace) as kernel:
-        *pids, home = (await printed(kernel, SPAWN)).split()
-        await kernel.restart()
-        *more, _ = (await printed(kernel, SPAWN)).split()
-        assert not await asyncio.to_thread(Path(home).exists)
-    assert all(gone(int(pid)) for pid in [*pids, *more])
-    assert list(temporary.iterdir()) == []
+async def test_nothing_is_left_after_shutdown(launcher, temporary, mark):
+    before = descendants()
+    with launcher.workspace() as workspace:
+        async with Kernel(launcher, workspace) as kernel:
+            await printed(kernel, SPAWN.format(mark=mark))
+            assert soon(lambda: len(sleepers(mark)) == 3)
+            await kernel.restart()
+            assert soon(lambda: not sleepers(mark))
+            await printed(kernel, SPAWN.format(mark=mark))
+    assert soon(lambda: not sleepers(mark) and descendants() <= before)
+    assert left_in(temporary) == []
 
 
 @pytest.mark.parametrize("way", ["exception", "cancelled", "cancelled while starting"])
-async def test_nothing_is_left_when_cut_short(workspace, temporary, way):
-    pids: list[str] = []
+async def test_nothing_is_left_when_cut_short(launcher, temporary, mark, way):
+    at_work = asyncio.Event()
 
     async def work() -> None:
-        async with Kernel(Launcher(), workspace) as kernel:
-            *found, _ = (await printed(kernel, SPAWN)).split()
-            pids.extend(found)
-            if way == "exception":
-                raise RuntimeError("in the middle")
-            await kernel.execute("while True: pass", 300)
+        with launcher.workspace() as workspace:
+            async with Kernel(launcher, workspace) as kernel:
+                await printed(kernel, SPAWN.format(mark=mark))
+                at_work.set()
+                if way == "exception":
+                    raise RuntimeError("in the middle")
+                await kernel.execute("while True: pass", 300)
 
-    before = children()
+    before = descendants()
     task = asyncio.create_task(work())
     if way == "cancelled while starting":
-        await until(lambda: children() - before)
-        pids.extend(map(str, children() - before))
+        while not descendants() - before:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.001)
     else:
-        await until(lambda: pids)
-    await asyncio.sleep(0.1)
+        await at_work.wait()
+        await asyncio.sleep(0.1)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert pids and all(gone(int(pid)) for pid in pids)
-    assert list(temporary.iterdir()) == []
+    assert soon(lambda: not sleepers(mark) and descendants() <= before)
+    assert left_in(temporary) == []
 
 
-def test_a_kernel_dies_with_a_killed_parent(workspace, temporary):
-    root = Path(__file__).parents[2]
+def test_nothing_is_left_of_a_killed_parent(launcher, temporary, mark):
+    arguments = [launcher.tier.value, "forked" if launcher.forked else "cold"]
+    before = set(temporary.iterdir())
     parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, str(workspace)],
+        [sys.executable, "-c", PARENT, *arguments, SPAWN.format(mark=mark)],
         stdout=subprocess.PIPE,
         text=True,
-        cwd=root,
+        cwd=ROOT,
         env={**os.environ, "TMPDIR": str(temporary)},
     )
     assert parent.stdout is not None
-    pid = int(parent.stdout.readline())
-    assert running(pid)
+    assert parent.stdout.readline() == "ok\n"
+    family = psutil.Process(parent.pid).children(recursive=True)
+    assert soon(lambda: len(sleepers(mark)) == 3) and len(family) > 3
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     parent.stdout.close()
-    assert gone(pid)
+    assert soon(lambda: not sleepers(mark))
+    assert soon(lambda: not any(map(running, family)))
+    assert soon(lambda: set(temporary.iterdir()) == before)
 
 
 async def test_a_kernel_that_cannot_start_says_so_and_leaves_nothing(workspace, temporary):
-    with pytest.raises(KernelStartError, match="kernel start"):
+    with pytest.raises(KernelStartError, match="/nowhere/python does not run"):
         async with Kernel(Launcher(python="/nowhere/python"), workspace):
             pass
-    with pytest.raises(KernelStartError, match="ended before it answered"):
+    with pytest.raises(KernelStartError, match="/bin/false does not run"):
         async with Kernel(Launcher(python="/bin/false"), workspace):
             pass
-    with pytest.raises(KernelStartError, match="Timeout"):
+    with pytest.raises(KernelStartError, match="kernel start: TimeoutError"):
         async with Kernel(Launcher(), workspace, patience=0.01):
             pass
-    assert list(temporary.iterdir()) == []
+    with pytest.raises(KernelStartError, match="no/such"):
+        async with Kernel(Launcher(), workspace / "no/such"):
+            pass
+    assert left_in(temporary) == []
 
 
-async def test_two_kernels_at_once_are_apart(tmp_path):
+async def test_two_kernels_at_once_are_apart(launcher):
     async def one(number: int) -> str:
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        async with Kernel(Launcher(), folder) as kernel:
-            await printed(kernel, f"x = {number}")
-            await asyncio.sleep(0.2)
-            return await printed(kernel, "import os; print(x, os.path.basename(os.getcwd()))")
+        with launcher.workspace() as folder:
+            async with Kernel(launcher, folder) as kernel:
+                await printed(kernel, f"x = {number}; open('mine', 'w').write(str(x))")
+                await asyncio.sleep(0.2)
+                return await printed(kernel, "print(x, open('mine').read())")
 
     assert await asyncio.gather(one(1), one(2)) == ["1 1", "2 2"]
 
 
-def test_the_launcher_says_that_it_does_not_confine():
-    assert Launcher().confined is False
+def test_only_a_launcher_without_a_sandbox_says_that_it_does_not_confine():
+    assert Launcher().confined
+    assert not Launcher.unconfined().confined

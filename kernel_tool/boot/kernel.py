@@ -1,0 +1,80 @@
+"""Becoming a kernel, in a process that has just been forked."""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import sys
+import tempfile
+from pathlib import Path
+
+# Imported before the fork, so that each kernel has them at once. Some are imported by the
+# libraries only when first needed: the first optimizer step imports torch._dynamo, which costs
+# about as much as torch. No backend of matplotlib's that hooks into a shell: there is none yet.
+PRELOADED = (
+    "torch",
+    "torch._dynamo",
+    "torch.optim",
+    "torch.utils.data",
+    "numpy",
+    "pandas",
+    "matplotlib.pyplot",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.font_manager",
+    "PIL.PngImagePlugin",
+    "ipykernel.kernelapp",
+    "ipykernel.ipkernel",
+    "ipykernel.zmqshell",
+    "IPython.core.completer",
+    "IPython.core.historyapp",
+    "zmq.asyncio",
+    "sqlite3",
+)
+
+
+def settle(environment: dict[str, str], folder: str, threads: int) -> None:
+    """Make the process one of its own: environment, working folder, random numbers, threads."""
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    os.umask(0o022)
+    for name in [
+        name for name in sys.modules if name.split(".")[0] in ("kernel_tool", "landlockpy")
+    ]:
+        del sys.modules[name]
+    tempfile.tempdir = None  # it may have been asked for, and remembers
+    random.seed()
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed()
+    if "torch" in sys.modules:
+        sys.modules["torch"].seed()
+        sys.modules["torch"].set_num_threads(threads)
+    if "matplotlib" in sys.modules:
+        _forget_folders(sys.modules["matplotlib"])
+    gc.enable()
+
+
+def _forget_folders(matplotlib: object) -> None:
+    """matplotlib remembers where the server's settings were."""
+    for name in ("get_configdir", "get_cachedir"):
+        clear = getattr(getattr(matplotlib, name, None), "cache_clear", None)
+        if clear is not None:
+            clear()
+
+
+def serve(connection: str) -> None:
+    """Run an IPython kernel on the sockets that ``connection`` describes, to its end."""
+    # The debugger costs 130 modules and its own threads, and nobody attaches one.
+    sys.modules["debugpy"] = None  # type: ignore[assignment]
+    # A crash report goes to the process's own standard error, which ipykernel later replaces.
+    import faulthandler
+
+    faulthandler.enable(os.dup(2))
+    file = Path(os.environ["HOME"], "connection.json")
+    file.touch(mode=0o600)
+    file.write_text(connection)
+    from ipykernel.kernelapp import launch_new_instance
+
+    sys.argv = ["kernel"]
+    launch_new_instance(["-f", str(file), "--HistoryManager.hist_file=:memory:"])

@@ -1,0 +1,1 @@
+"""Keeping a kernel from what lies outside its workspace."""

@@ -1,0 +1,41 @@
+"""What Landlock grants a kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from kernel_tool.boot.orders import Access
+from kernel_tool.sandbox.visible import Visible
+
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+
+Rule = tuple[Access, str]
+
+
+def grants(seen: Visible, writable: tuple[Path, ...], sockets: Path, own_root: bool) -> list[Rule]:
+    """Read the system and Python; write to some folders; make sockets in one; no more.
+
+    own_root: the file system shows nothing but these, so that all of it may be listed.
+    """
+    rules: list[Rule] = [("list", "/")] if own_root else []
+    rules += [*_readable(seen), ("read", "/proc"), ("sockets", str(sockets))]
+    rules += [("device", f"/dev/{name}") for name in _DEVICES]
+    rules += [("write", str(folder)) for folder in writable]
+    return rules
+
+
+def _readable(seen: Visible) -> Iterator[Rule]:
+    for path in seen.readable:
+        yield from _around(path, seen)
+
+
+def _around(path: Path, seen: Visible) -> Iterator[Rule]:
+    """Grant a folder. Rules can't take back: around what is hidden they name its neighbours."""
+    if not seen.hidden_in(path):
+        yield "read", str(path)
+        return
+    yield "list", str(path)
+    for child in sorted(path.iterdir()):
+        if child.resolve() not in seen.hidden and not child.is_symlink():
+            yield from _around(child, seen)
