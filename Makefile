@@ -1,4 +1,4 @@
-.PHONY: trials test matrix lint setup notebooks clean
+.PHONY: trials test matrix fuzz bench lint setup notebooks clean
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -14,6 +14,13 @@ matrix: .venv/.dev  ## every bug, repair and near miss through the whole grader
 lint: .venv/.dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
+fuzz: .venv/.fuzz  ## a hundred thousand inputs for each parser of a submission
+	$(BIN)/python -m tests.fuzz notebook -runs=100000 -max_len=4000 -timeout=20
+	$(BIN)/python -m tests.fuzz report -runs=100000 -max_len=4000 -timeout=20
+
+bench: .venv/.bench  ## what kernels cost, against bounds
+	$(BIN)/python -m kernel_tool.bench
+
 setup: .venv/.dev
 
 .venv/bin/python:
@@ -28,8 +35,16 @@ setup: .venv/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@ .venv/.run
 
+.venv/.bench: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	touch $@ .venv/.run
+
+.venv/.fuzz: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,fuzz]'
+	touch $@ .venv/.dev .venv/.run
+
 clean:
-	rm -rf .venv runs
+	rm -rf .venv runs bench
 
 notebooks: .venv/.run  ## build the committed notebook and its data again
 	$(BIN)/python -m task_spec.build --out notebooks/transits

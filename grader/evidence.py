@@ -6,11 +6,13 @@ import io
 import json
 import os
 import stat
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kernel_tool.files import opened
 from task_spec.inside import EVIDENCE
 
 MAX_BYTES = 50_000_000
@@ -31,11 +33,12 @@ class EvidenceError(ValueError):
 
 def read_evidence(workspace: Path) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
     """(claims, arrays) of a finished run. EvidenceError if they are missing or malformed."""
-    folder = workspace / EVIDENCE
     try:
-        claims = json.loads(_read(folder / "claims.json"))
-        with np.load(io.BytesIO(_read(folder / "arrays.npz")), allow_pickle=False) as file:
-            arrays = {name: np.asarray(file[name]) for name in file.files}
+        with opened(workspace / EVIDENCE) as folder:
+            claims = json.loads(_read(folder, "claims.json"))
+            arrays = _arrays(_read(folder, "arrays.npz"))
+    except OSError as error:
+        raise EvidenceError(f"the run left no folder {EVIDENCE}: {error.strerror}") from None
     except EvidenceError:
         raise
     except Exception as error:
@@ -46,13 +49,22 @@ def read_evidence(workspace: Path) -> tuple[dict[str, Any], dict[str, np.ndarray
     return claims, arrays
 
 
-def _read(path: Path) -> bytes:
+def _arrays(packed: bytes) -> dict[str, np.ndarray[Any, Any]]:
+    # Packed, zeros take a thousandth of their room: what comes out is bounded, too.
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > MAX_BYTES:
+            raise EvidenceError(f"arrays.npz unpacks to more than {MAX_BYTES} bytes")
+    with np.load(io.BytesIO(packed), allow_pickle=False) as file:
+        return {name: np.asarray(file[name]) for name in file.files}
+
+
+def _read(folder: int, name: str) -> bytes:
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
     except OSError as error:
-        raise EvidenceError(f"the run left no {path.name}: {error.strerror}") from None
+        raise EvidenceError(f"the run left no {name}: {error.strerror}") from None
     with os.fdopen(handle, "rb") as file:
         info = os.fstat(handle)
         if not stat.S_ISREG(info.st_mode) or info.st_size > MAX_BYTES:
-            raise EvidenceError(f"{path.name} is no regular file of at most {MAX_BYTES} bytes")
+            raise EvidenceError(f"{name} is no regular file of at most {MAX_BYTES} bytes")
         return file.read(MAX_BYTES)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from grader.evidence import MALFORMED, EvidenceError, read_evidence
 from kernel_tool.execution import Execution
-from kernel_tool.kernel import Kernel
+from kernel_tool.kernel import Kernel, KernelStartError
 from kernel_tool.launch import Launcher
+from kernel_tool.scratch import remove, scratch_folder
 from task_spec.model import Budgets, Evidence, World
 
 PROBE_SECONDS = 120
@@ -50,7 +51,7 @@ async def run_world(
             async with Kernel(launcher, workspace) as kernel:
                 try:
                     await _run_cells(kernel, cells, world, workspace, truth, budgets)
-                    claims, arrays = read_evidence(workspace)
+                    claims, arrays = await asyncio.to_thread(read_evidence, workspace)
                 finally:
                     cpu = kernel.cpu_seconds()
             evidence = Evidence(world.name, truth, claims, arrays)
@@ -80,9 +81,22 @@ async def _run_cells(
     budgets: Budgets,
 ) -> None:
     # The prelude is ours: if it fails the kernel is broken, which is no fault of the submission.
-    prelude = await kernel.execute(world.prelude, timeout=PROBE_SECONDS)
+    # Silent, so that the cells are counted as in an episode.
+    prelude = await kernel.execute(world.prelude, timeout=PROBE_SECONDS, silent=True)
     if prelude.status != "ok":
         raise RuntimeError(f"the recorder did not start in world {world.name}: {_why(prelude)}")
+    try:
+        await _run_submission(kernel, cells, budgets)
+        _reveal(world, workspace, truth)
+        probe = await kernel.execute(world.probe, timeout=PROBE_SECONDS)
+    except KernelStartError as error:
+        # One had started here: it is the submission that has left no room for another.
+        raise _RunError(f"the kernel died and could not be replaced: {error}") from None
+    if probe.status != "ok":
+        raise _RunError(f"the functions of the notebook could not be called: {_why(probe)}")
+
+
+async def _run_submission(kernel: Kernel, cells: Sequence[str], budgets: Budgets) -> None:
     deadline = time.monotonic() + budgets.run_seconds
     for number, source in enumerate(cells, 1):
         left = deadline - time.monotonic()
@@ -91,10 +105,24 @@ async def _run_cells(
             raise _RunError(f"code cell {number}: more than {budgets.run_seconds} s in all", True)
         if execution.status != "ok":
             raise _RunError(f"code cell {number}: {_why(execution)}")
-    world.reveal(workspace, truth)
-    probe = await kernel.execute(world.probe, timeout=PROBE_SECONDS)
-    if probe.status != "ok":
-        raise _RunError(f"the functions of the notebook could not be called: {_why(probe)}")
+
+
+def _reveal(world: World, workspace: Path, truth: object) -> None:
+    """Put the hidden inputs into the workspace, in which the submission may have set traps.
+
+    They are written elsewhere and moved in: a link that waits under their name is not followed.
+    """
+    folder = scratch_folder("hidden-")
+    try:
+        world.reveal(folder, truth)
+        for entry in folder.iterdir():
+            try:
+                entry.rename(workspace / entry.name)
+            except OSError as error:
+                why = f"{entry.name!r} is in the way of the grader's inputs: {error.strerror}"
+                raise _RunError(why) from None
+    finally:
+        remove(folder)
 
 
 def _why(execution: Execution) -> str:

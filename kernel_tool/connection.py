@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 import zmq
 import zmq.asyncio
 from jupyter_client.manager import AsyncKernelManager
@@ -18,14 +16,17 @@ from jupyter_client.manager import AsyncKernelManager
 from kernel_tool.last_words import LastWords
 from kernel_tool.launch import Launcher
 from kernel_tool.provisioner import SandboxProvisioner, kernel_manager
+from kernel_tool.sandbox.family import cpu_seconds, family
 from kernel_tool.sandbox.process import Confined
 
 # A larger single message makes ZeroMQ drop the connection, for good.
-_LARGEST_MESSAGE = 128 << 20
+_LARGEST_MESSAGE = 64 << 20
 # Messages waiting on this side of a channel; the kernel holds or drops what goes beyond.
 _LONGEST_QUEUE = 100
 # A message above this is counted and thrown away without being parsed.
-_LARGEST_PARSED = 32 << 20
+_LARGEST_PARSED = 8 << 20
+# The header of a request of ours, which comes back as the parent of what belongs to it.
+_LARGEST_HEADER = 16 << 10
 # Characters of a crash report that are worth passing on: its cause and the innermost frames.
 _CRASH_REPORT = 600
 _SIGNALS = {each.value: each.name for each in signal.Signals}
@@ -103,7 +104,8 @@ class Connection:
                 answered |= channel == "shell" and message.parent == request
                 welcomed |= message.type == "iopub_welcome"
             if not self.alive():
-                raise KernelStartError("the process ended before it answered")
+                why = self.cause_of_death()
+                raise KernelStartError(f"the process ended before it answered. {why}")
 
     @property
     def _provisioner(self) -> SandboxProvisioner | None:
@@ -148,8 +150,9 @@ class Connection:
     def cpu_seconds(self) -> float:
         """Seconds of CPU time the process and its children have used, also after its death."""
         if self._confined is not None:
-            used = max(_tree_seconds(self._confined.roots()), self._confined.process.cpu_seconds)
-            self._cpu_seconds = max(self._cpu_seconds, used)
+            running = cpu_seconds(family(self._confined.roots()))
+            ended = self._confined.process.cpu_seconds
+            self._cpu_seconds = max(self._cpu_seconds, running, ended)
         return self._cpu_seconds
 
     def send(self, channel: str, message_type: str, content: dict[str, Any]) -> str:
@@ -187,9 +190,9 @@ class Connection:
         try:
             _, parts = session.feed_identities(frames, copy=False)
             if size > _LARGEST_PARSED:
-                return Message(
-                    "oversized", str(session.unpack(parts[2].bytes)["msg_id"]), None, size
-                )
+                parent = parts[2].bytes
+                known = session.unpack(parent)["msg_id"] if len(parent) < _LARGEST_HEADER else ""
+                return Message("oversized", str(known), None, size)
             read = session.deserialize(parts, copy=False)
             return Message(
                 str(read["msg_type"]),
@@ -212,26 +215,10 @@ class Connection:
                 self.cpu_seconds()
             await self._manager.shutdown_kernel(now=True)
         finally:
+            if self._provisioner is not None:
+                self._provisioner.discard()
             self._manager.context.destroy(linger=0)
             self._last_words.close()
-
-
-def _tree_seconds(roots: list[psutil.Process]) -> float:
-    total = 0.0
-    for root in roots:
-        with suppress(psutil.Error):
-            for member in [root, *root.children(recursive=True)]:
-                total += _seconds(member)
-    return total
-
-
-def _seconds(process: psutil.Process) -> float:
-    with suppress(psutil.Error):
-        times = process.cpu_times()
-        # What ended children used is counted in their parent.
-        children = getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
-        return float(times.user + times.system + children)
-    return 0.0
 
 
 def _context() -> zmq.asyncio.Context:

@@ -145,9 +145,11 @@ class Collector:
             self._displays.setdefault(display, []).append(output)
 
     def _on_update_display_data(self, content: dict[str, Any]) -> None:
-        for output in self._displays.get(_display_id(content), []):
+        shown = self._displays.get(_display_id(content), [])
+        data = mime_bundle(content.get("data")) if shown else {}
+        for output in shown:
             output["data"] = {}
-            output["data"] = self._fitted(mime_bundle(content.get("data")))
+            output["data"] = self._fitted(data)
 
     def _on_error(self, content: dict[str, Any]) -> None:
         lines = content.get("traceback")

@@ -10,7 +10,8 @@ from pathlib import Path
 
 
 @contextmanager
-def _opened(folder: Path) -> Iterator[int]:
+def opened(folder: Path) -> Iterator[int]:
+    """A descriptor of a folder, for ``dir_fd``. Raises OSError, also if it is a link to one."""
     # O_NOFOLLOW: the folder may have been replaced by a link that leads elsewhere.
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
@@ -29,7 +30,7 @@ def write_inside(folder: Path, name: str, text: str) -> Path:
     if not folder.exists():
         folder.mkdir(mode=0o755)
     temporary = f".{secrets.token_hex(8)}"
-    with _opened(folder) as handle:
+    with opened(folder) as handle:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         file = os.open(temporary, flags, 0o644, dir_fd=handle)
         try:

@@ -58,6 +58,12 @@ class ForkServer:
         """Whether it runs, and is this process's own."""
         return self._owner == os.getpid() and self._process.poll() is None
 
+    def has_ended(self, patience: float = 1.0) -> bool:
+        """Whether it has ended, or does within ``patience`` seconds: its sockets close first."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(patience)
+        return not self.alive
+
     @property
     def complaint(self) -> str:
         """The end of what it wrote to its standard error."""
@@ -92,7 +98,7 @@ class Forked:
         self._channel = channel
         self._own_server = server
         self._unread = b""
-        self.pid = 0
+        self.pid = self.warden = 0
         self.returncode: int | None = None
         self.cpu_seconds = 0.0
 
@@ -110,7 +116,7 @@ class Forked:
             answer = await process._answer()
             if answer is None:
                 raise ConnectionError("the process ended before it could start")
-            process.pid = int(answer["pid"])
+            process.pid, process.warden = int(answer["pid"]), int(answer["warden"])
         except BaseException:
             process.kill()
             raise
@@ -190,5 +196,7 @@ class Forked:
             self._own_server.close()
 
     def close(self) -> None:
-        """Give up the socket too. What has not ended by then ends now."""
+        """Give up the socket too. What has not ended by then ends now, and is not waited for."""
         self._channel.close()
+        if self.returncode is None:
+            self.returncode = -signal.SIGKILL

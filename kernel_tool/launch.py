@@ -10,12 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from shutil import rmtree
 
 from kernel_tool.sandbox.probe import Findings, probe
 from kernel_tool.sandbox.quota import Quota
 from kernel_tool.sandbox.tier import Tier
-from kernel_tool.scratch import scratch_folder
+from kernel_tool.scratch import remove, scratch_folder
 
 
 class NotConfinedError(RuntimeError):
@@ -59,7 +58,8 @@ class Launcher:
     tier: how they are confined; the strongest that holds here, unless given.
     forked: fork them from an interpreter that has PyTorch and the rest imported, or start each
         from nothing. What runs in them gives the same numbers either way.
-    threads: how many threads the numeric libraries use in a kernel. quota: what it may use.
+    threads: how many threads the numeric libraries use in a kernel; with more than one, each is
+        started from nothing. quota: what it may use.
     """
 
     tier: Tier = field(default_factory=strongest_tier)
@@ -85,4 +85,4 @@ class Launcher:
         try:
             yield folder
         finally:
-            rmtree(folder, ignore_errors=True)
+            remove(folder)

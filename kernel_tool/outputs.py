@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +9,10 @@ from typing import Any
 from kernel_tool.execution import Execution, Output
 from kernel_tool.pictures import picture
 from kernel_tool.results import Image, Text
-from kernel_tool.text import clip, fair_limit, plain
+from kernel_tool.text import clip, fair_limit, plain, untagged
 
 _PICTURES = ("image/png", "image/jpeg")
 _LONG_TRACEBACK = 3_000
-_TAG = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,7 @@ def _display(data: dict[str, Any]) -> str:
     if any(kind in data for kind in _PICTURES):
         return f"[plot] {plain(_joined(shown or ''))}"
     if shown is None and "text/html" in data:
-        shown = _TAG.sub(" ", _joined(data["text/html"]))
+        shown = untagged(_joined(data["text/html"]))
     if shown is None and data:
         return f"[cannot be shown as text: {', '.join(data)}]"
     return plain(_joined(shown or ""))

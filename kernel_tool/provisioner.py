@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,11 @@ from traitlets import Instance
 
 from kernel_tool.forkserver import ForkServer
 from kernel_tool.launch import Launcher
+from kernel_tool.sandbox.files import make_room
 from kernel_tool.sandbox.process import Confined, Site
 from kernel_tool.sandbox.visible import visible
 from kernel_tool.sandbox.watchdog import Watchdog
-from kernel_tool.scratch import scratch_folder
+from kernel_tool.scratch import remove, scratch_folder
 from kernel_tool.servers import shared_server
 
 NAME = "silent-bugs"
@@ -55,17 +55,19 @@ class SandboxProvisioner(LocalProvisioner):
     ) -> KernelConnectionInfo:
         """Start the kernel in ``cwd``; ``stderr`` may be a descriptor for crash reports."""
         assert self.private is not None
-        shutil.rmtree(self.private / "sockets", ignore_errors=True)
+        remove(self.private / "sockets")
+        quota = self.launcher.quota
         launcher = self.launcher
         visible(launcher.python)  # says it best, if the interpreter does not run
         site = Site(
             launcher.tier,
             launcher.python,
             launcher.threads,
-            launcher.quota,
+            quota,
             Path(kwargs.get("cwd") or "."),
             self.private,
         )
+        make_room(site.on_disk, quota.workspace_files, quota.workspace)
         nothing = os.open(os.devnull, os.O_WRONLY)
         try:
             self.confined = await self._start(site, kwargs.get("stderr") or nothing)
@@ -83,12 +85,14 @@ class SandboxProvisioner(LocalProvisioner):
         manager: Any = self.parent
         connection = json.dumps(manager.get_connection_info(), default=bytes.decode)
         launcher = self.launcher
-        shared = shared_server(launcher.python, launcher.threads) if launcher.forked else None
+        # Libraries that start threads with the server's number of them keep that: one.
+        forked = launcher.forked and launcher.threads == 1
+        shared = shared_server(launcher.python) if forked else None
         if shared is not None:
             try:
                 return await Confined.start(site, shared, standard_error, connection=connection)
             except OSError:
-                if shared.alive:
+                if not shared.has_ended():
                     raise
         cold = ForkServer(site.python, site.environment(), preload=False)
         return await Confined.start(
@@ -114,12 +118,18 @@ class SandboxProvisioner(LocalProvisioner):
 
     async def cleanup(self, restart: bool = False) -> None:
         """Remove the kernel's folder, unless it is about to start again."""
-        if self.confined is not None and not restart:
-            self.confined.process.close()
-        if self.private is not None and not restart:
-            shutil.rmtree(self.private, ignore_errors=True)
-            self.private = None
+        if not restart:
+            self.discard()
         await super().cleanup(restart)
+
+    def discard(self) -> None:
+        """End the kernel if it runs, and remove its folder. May be repeated."""
+        if self.confined is not None:
+            self.confined.kill()
+            self.confined.process.close()
+        if self.private is not None:
+            remove(self.private)
+            self.private = None
 
 
 class _OneSpec(KernelSpecManager):

@@ -7,17 +7,20 @@ import os
 import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 # A socket's path may have some 100 characters; a long TMPDIR would leave no room.
 _LONGEST_PARENT = 50
-# Waits until this process has ended, then removes the folder. Repeats, since processes that are
-# just dying may still write.
-_JANITOR = (
-    'read -r _; for i in 1 2 3 4 5 6 7 8 9 10; do rm -rf -- "$1"; [ -e "$1" ] || exit 0; '
-    "sleep 0.2; done"
-)
+# Makes the folder, waits until this process has ended, then removes it. Goes on for a while, since
+# processes that are just dying may still write.
+_JANITOR = """
+folder=$(mktemp -d "$1/sb-XXXXXXXX") && echo "$folder" && read -r _
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+    chmod -R u+rwx "$folder"; rm -rf -- "$folder"; sleep 0.5
+done 2>/dev/null
+"""
 
 
 def scratch_folder(prefix: str) -> Path:
@@ -26,27 +29,41 @@ def scratch_folder(prefix: str) -> Path:
     return Path(tempfile.mkdtemp(prefix=prefix, dir=_root(os.getpid(), tempfile.gettempdir())))
 
 
+def remove(folder: Path) -> None:
+    """Remove a folder that untrusted code has filled: however deep, and though it can't be read."""
+    with suppress(RecursionError):
+        shutil.rmtree(folder, ignore_errors=True)
+    if os.path.lexists(folder):
+        for command in (["chmod", "-R", "u+rwx"], ["rm", "-rf", "--"]):
+            subprocess.run([*command, folder], check=False, stderr=subprocess.DEVNULL)
+
+
 @cache
 def _root(process: int, parent: str) -> Path:  # noqa: ARG001
     """The one folder that holds all of a process's; not shared with a fork of it."""
-    root = Path(
-        tempfile.mkdtemp(prefix="sb-", dir=parent if len(parent) <= _LONGEST_PARENT else "/tmp")
-    )
-    root.chmod(0o711)  # another user who owns a folder in it may enter, and can't list it
     janitor = subprocess.Popen(
-        ["/bin/sh", "-c", _JANITOR, "sh", str(root)],
+        ["/bin/sh", "-c", _JANITOR, "sh", parent if len(parent) <= _LONGEST_PARENT else "/tmp"],
         stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
         env={"PATH": "/usr/bin:/bin"},
     )
+    assert janitor.stdout is not None
+    with janitor.stdout as told:
+        root = Path(os.fsdecode(told.readline()).strip())
+    if root == Path():
+        raise OSError(
+            f"no folder can be made in {parent}: set TMPDIR to one that can be written to"
+        )
+    if os.geteuid() == 0:
+        # The users that root's kernels become own folders in it: they may enter, and not list it.
+        root.chmod(0o711)
     atexit.register(_tidy, root, janitor)
     return root
 
 
 def _tidy(root: Path, janitor: subprocess.Popen[bytes]) -> None:
-    shutil.rmtree(root, ignore_errors=True)
-    assert janitor.stdin is not None
-    janitor.stdin.close()
+    remove(root)
+    janitor.kill()
     janitor.wait()

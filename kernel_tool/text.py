@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_TAG = re.compile(r"<[^<>]*>")
+_LONGEST_HTML = 100_000
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -15,16 +17,31 @@ def encodable(text: str) -> str:
 
 def _visible(line: str) -> str:
     """What a terminal shows of a line whose carriage returns write over what was there."""
-    shown = ""
-    for part in line.split("\r"):
-        shown = part + shown[len(part) :]
-    return shown
+    # From the last part to the first: of an earlier one shows what is longer than all after it.
+    shown: list[str] = []
+    length = 0
+    for part in reversed(line.split("\r")):
+        shown.append(part[length:])
+        length = max(length, len(part))
+    return "".join(shown)
 
 
 def plain(text: str) -> str:
     """``text`` as a terminal would show it, without colours and control characters."""
     lines = _ANSI.sub("", text.replace("\r\n", "\n")).split("\n")
     return _CONTROL.sub("", "\n".join(_visible(line) if "\r" in line else line for line in lines))
+
+
+def untagged(html: str) -> str:
+    """The text of HTML, without tags, scripts and styles; only as much as anybody would read."""
+    html = html[:_LONGEST_HTML]
+    for name in ("script", "style"):
+        # Cut apart instead of matched as a whole: a pattern that looks for an end which is
+        # not there, from each of many beginnings, takes minutes.
+        first, *others = re.split(rf"<{name}\b", html, flags=re.IGNORECASE)
+        ended = (re.split(rf"</{name}>", part, maxsplit=1, flags=re.IGNORECASE) for part in others)
+        html = " ".join([first, *(parts[1] for parts in ended if len(parts) > 1)])
+    return _TAG.sub(" ", html)
 
 
 def clip(text: str, limit: int) -> str:

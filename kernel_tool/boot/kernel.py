@@ -8,6 +8,7 @@ import random
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 # Imported before the fork, so that each kernel has them at once. Some are imported by the
 # libraries only when first needed: the first optimizer step imports torch._dynamo, which costs
@@ -55,12 +56,12 @@ def settle(environment: dict[str, str], folder: str, threads: int) -> None:
     gc.enable()
 
 
-def _forget_folders(matplotlib: object) -> None:
-    """matplotlib remembers where the server's settings were."""
-    for name in ("get_configdir", "get_cachedir"):
-        clear = getattr(getattr(matplotlib, name, None), "cache_clear", None)
-        if clear is not None:
-            clear()
+def _forget_folders(matplotlib: Any) -> None:
+    """matplotlib remembers where the server's settings were, each in a function's closure."""
+    for function in (matplotlib.get_configdir, matplotlib.get_cachedir):
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__, strict=True):
+            if name == "called":
+                cell.cell_contents = False
 
 
 def serve(connection: str) -> None:

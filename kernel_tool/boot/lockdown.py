@@ -13,7 +13,9 @@ from landlockpy import AccessFS, Ruleset, Scope, abi_version, fs_for_abi
 
 from kernel_tool.boot.orders import Access, Lockdown
 
-_PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 4, 24, 22, 38
+_PR_SET_DUMPABLE, _PR_SET_KEEPCAPS, _PR_SET_SECCOMP, _PR_CAPBSET_DROP = 4, 8, 22, 24
+_PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 38, 47, 2
+_CAP_DAC_READ_SEARCH = 2
 _SECCOMP_MODE_FILTER = 2
 _CLONE_NEWUSER = 0x10000000
 _CAPABILITY_VERSION_3 = 0x20080522
@@ -45,42 +47,52 @@ class _Program(ctypes.Structure):
 
 def apply(order: Lockdown) -> None:
     """Apply all of it. Raises OSError where a part is refused; then nothing untrusted may run."""
-    if order["user"] is not None:
-        _become(order["user"])
+    kept = (_CAP_DAC_READ_SEARCH,) if order["reads_as_root"] else ()
     for name, value in order["limits"].items():
         _limit(getattr(resource, name), value)
-    _drop_capabilities()
+    _drop_from_bounds(kept)
+    if order["user"] is not None:
+        _become(order["user"], bool(kept))
+    _keep_only(kept)
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     _restrict(order["rules"], order["landlock"])
     _filter(base64.b64decode(order["filter"]))
 
 
-def _become(user: int) -> None:
+def _become(user: int, keep_capabilities: bool) -> None:
     os.setgroups([])
     os.setresgid(user, user, user)
+    _prctl(_PR_SET_KEEPCAPS, int(keep_capabilities))
     os.setresuid(user, user, user)
     # Dumpable again, or the process may not read its own folder in /proc.
     _prctl(_PR_SET_DUMPABLE, 1)
     # In a user namespace of its own it counts its processes alone; elsewhere it is only the user.
-    if _libc.unshare(_CLONE_NEWUSER) == 0:
+    if not keep_capabilities and _libc.unshare(_CLONE_NEWUSER) == 0:
         Path("/proc/self/setgroups").write_text("deny")
         for kind in ("uid", "gid"):
             Path(f"/proc/self/{kind}_map").write_text(f"{user} {user} 1")
+
+
+def _drop_from_bounds(kept: tuple[int, ...]) -> None:
+    for capability in range(64):
+        if capability not in kept:
+            _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+
+
+def _keep_only(kept: tuple[int, ...]) -> None:
+    """Of all capabilities, also for what this process executes."""
+    mask = sum(1 << capability for capability in kept)
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    sets = (ctypes.c_uint32 * 6)(mask, mask, mask, 0, 0, 0)
+    _checked(_libc.capset(header, sets), "capset")
+    for capability in kept:
+        _libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability, 0, 0)
 
 
 def _limit(which: int, value: int) -> None:
     _, hard = resource.getrlimit(which)
     value = value if hard == resource.RLIM_INFINITY else min(value, hard)
     resource.setrlimit(which, (value, value))
-
-
-def _drop_capabilities() -> None:
-    for capability in range(64):
-        if _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) != 0:
-            break
-    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
-    none = (ctypes.c_uint32 * 6)()
-    _checked(_libc.capset(header, none), "capset")
 
 
 def _restrict(rules: list[tuple[Access, str]], required: bool) -> None:

@@ -12,12 +12,14 @@ Access = Literal["read", "list", "write", "device", "sockets"]
 class Lockdown(TypedDict):
     """What a process gives up before it runs anything untrusted.
 
-    user: the uid and gid to become, or None to stay. limits: by name of the constant in
-    ``resource``. rules: what Landlock grants. landlock: whether to go on without it is an error.
-    filter: a seccomp program, in base64.
+    user: the uid and gid to become, or None to stay. reads_as_root: that user may pass through
+    folders that are root's, and read; only where Landlock then says what. limits: by name of the
+    constant in ``resource``. rules: what Landlock grants. landlock: whether to go on without it
+    is an error. filter: a seccomp program, in base64.
     """
 
     user: int | None
+    reads_as_root: bool
     limits: dict[str, int]
     rules: list[tuple[Access, str]]
     landlock: bool
@@ -43,9 +45,10 @@ class Order(TypedDict):
 
 
 class Started(TypedDict):
-    """The warden's first answer: the pid as the caller sees it."""
+    """The warden's first answer: pids as the caller sees them."""
 
     pid: int
+    warden: int
 
 
 class Ended(TypedDict):

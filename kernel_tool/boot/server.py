@@ -9,6 +9,7 @@ import contextlib
 import gc
 import importlib
 import os
+import select
 import signal
 import socket
 import sys
@@ -26,7 +27,7 @@ def main(control: int, preload: bool) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     server = socket.socket(fileno=control)
     if preload:
-        _preload()
+        _preload(control)
     while True:
         _reap()
         data, descriptors, _, _ = socket.recv_fds(server, 1, 1)
@@ -38,10 +39,14 @@ def main(control: int, preload: bool) -> None:
                 warden.run(channel)
 
 
-def _preload() -> None:
+def _preload(control: int) -> None:
     gc.disable()
     sys.modules["debugpy"] = None  # type: ignore[assignment]
+    hung_up = select.poll()
+    hung_up.register(control, 0)  # only its end is reported
     for name in kernel.PRELOADED:
+        if hung_up.poll(0):
+            sys.exit()
         importlib.import_module(name)
     gc.collect()
     # Objects that exist now are never looked at again by a child's collector, which would copy

@@ -21,11 +21,12 @@ from typing import Any, NoReturn
 from kernel_tool.boot import kernel, lockdown
 from kernel_tool.boot.orders import Ended, Order, Started
 
-_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _CLONE_NEWUSER = 0x10000000
 # mount, cgroup, uts, ipc, pid, net
 _OTHER_NAMESPACES = 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x20000000 | 0x40000000
 _LONGEST_ORDER = 1 << 20
+_NICENESS = 5
 
 
 def run(channel: socket.socket) -> NoReturn:
@@ -74,7 +75,7 @@ def _serve(channel: socket.socket, order: Order) -> None:
     if pid == 0:
         channel.detach()
         _become(order)
-    _tell(channel, {"pid": pid})
+    _tell(channel, {"pid": pid, "warden": os.getpid()})
     try:
         _wait(channel, awake, pid)
     finally:
@@ -136,7 +137,9 @@ def _end_orphans() -> None:
     the numbers of that namespace, which here belong to others.
     """
     children = Path(f"/proc/self/task/{os.getpid()}/children")
-    with contextlib.suppress(ChildProcessError, OSError):
+    if not children.exists():
+        return  # not this kind of system; the process group is gone
+    with contextlib.suppress(ChildProcessError):
         while True:
             for child in children.read_text().split():
                 with contextlib.suppress(OSError):
@@ -149,6 +152,7 @@ def _become(order: Order) -> NoReturn:
     code = 1
     try:
         os.setsid()
+        _depend_on_the_warden()
         signal.set_wakeup_fd(-1)
         for each in signal.valid_signals():
             with contextlib.suppress(OSError, ValueError):
@@ -176,3 +180,13 @@ def _become(order: Order) -> NoReturn:
     finally:
         sys.stderr.flush()
         os._exit(code)
+
+
+def _depend_on_the_warden() -> None:
+    """Go before the caller does where resources are short, and with the warden if it goes."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+        with contextlib.suppress(OSError):
+            Path("/proc/self/oom_score_adj").write_text("1000")
+    # What serves the kernel's messages, and watches over it, comes first.
+    os.nice(_NICENESS)

@@ -3,6 +3,7 @@
 import ctypes
 import json
 import os
+import resource
 import signal
 import socket
 import sys
@@ -62,6 +63,33 @@ def multipath():
     return True
 
 
+def too_many_processes():
+    children = []
+    try:
+        for _ in range(BAITS["processes"] + 8):
+            child = os.fork()
+            if child == 0:
+                signal.pause()
+            children.append(child)
+    finally:
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+    return True
+
+
+def set_user_bit():
+    with open("scratch", "w"):
+        os.chmod("scratch", 0o4755)
+    return True
+
+
+def datagram():
+    one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with one, other:
+        one.sendto(b"here", BAITS["datagrams"])
+
+
 VICTIM = BAITS["victim"]
 done = {
     "read a file outside": attempt(secret_in, os.path.join(BAITS["folder"], "secret")),
@@ -70,11 +98,16 @@ done = {
     "make a user namespace": attempt(own_namespace),
     "trace a process": attempt(trace),
     "open a multipath TCP socket": attempt(multipath),
+    "start more processes than allowed": attempt(too_many_processes),
+    "make a file that gives its user's rights away": attempt(set_user_bit),
+    "read another process's command line": attempt(secret_in, f"/proc/{VICTIM}/cmdline"),
     "use io_uring": attempt(lambda: libc.syscall(425, 1, ctypes.create_string_buffer(120)) >= 0),
     "keep memory that no limit counts": attempt(lambda: os.memfd_create("x") >= 0),
 }
 attempt(write_outside)
+attempt(resource.prlimit, VICTIM, resource.RLIMIT_CPU, (1, 1))
 attempt(os.kill, VICTIM, signal.SIGKILL)
+attempt(datagram)
 for family, kind, address in BAITS["sockets"].values():
     attempt(reach, family, kind, address)
 # Without these a kernel can't work: an error here is a fault of the sandbox.

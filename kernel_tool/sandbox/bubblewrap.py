@@ -65,6 +65,7 @@ class Namespaces:
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
+        self._handle: int | None = None
         self.init = 0
 
     @classmethod
@@ -95,6 +96,7 @@ class Namespaces:
                     why = process.stderr.read(2000).decode(errors="replace").strip()
                     raise BubblewrapError(f"bubblewrap made no sandbox: {why}")
                 made.init = int(json.loads(info.read())["child-pid"])
+                made._handle = os.pidfd_open(made.init)
             except BaseException:
                 made.kill()
                 made.wait()
@@ -105,10 +107,10 @@ class Namespaces:
         """End every process in it, at once."""
         assert self._process.stdin is not None
         self._process.stdin.close()
-        if self.init and self._process.poll() is None:
+        if self._handle is not None:
             with suppress(OSError):
                 # As its first process ends, the kernel ends the namespace as a whole.
-                os.kill(self.init, signal.SIGKILL)
+                signal.pidfd_send_signal(self._handle, signal.SIGKILL)
 
     def wait(self, seconds: float = 10.0) -> None:
         """Until all of it is gone. After ``kill`` that takes some milliseconds."""
@@ -119,6 +121,9 @@ class Namespaces:
             self._process.wait()
         assert self._process.stderr is not None
         self._process.stderr.close()
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
 
 
 def arguments(

@@ -21,6 +21,10 @@ def environment(python: str, threads: int, home: Path, temporary: Path) -> dict[
         "OMP_NUM_THREADS": str(threads),
         "OPENBLAS_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
+        # Or glibc gives memory back to the system between two steps of a training, and asks for
+        # it again: up to a fifth of the CPU time, and another share in each run.
+        "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
+        "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
         # Forked kernels share one seed; so all have the same, and sets the same order.
         "PYTHONHASHSEED": "0",
     }

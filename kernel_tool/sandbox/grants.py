@@ -8,7 +8,10 @@ from pathlib import Path
 from kernel_tool.boot.orders import Access
 from kernel_tool.sandbox.visible import Visible
 
-_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+# Of /dev/zero, written to, memory can be had that is in nobody's count.
+_DEVICES = ("null", "full", "random", "urandom", "tty")
+# Of other processes, where all can be seen, not even the command line.
+_OWN_PROC = ("self", "sys", "cpuinfo", "meminfo", "stat", "loadavg", "uptime", "version")
 
 Rule = tuple[Access, str]
 
@@ -19,7 +22,9 @@ def grants(seen: Visible, writable: tuple[Path, ...], sockets: Path, own_root: b
     own_root: the file system shows nothing but these, so that all of it may be listed.
     """
     rules: list[Rule] = [("list", "/")] if own_root else []
-    rules += [*_readable(seen), ("read", "/proc"), ("sockets", str(sockets))]
+    rules += [*_readable(seen), ("sockets", str(sockets)), ("read", "/dev/zero")]
+    shown = [""] if own_root else list(_OWN_PROC)
+    rules += [("read", f"/proc/{name}") for name in shown]
     rules += [("device", f"/dev/{name}") for name in _DEVICES]
     rules += [("write", str(folder)) for folder in writable]
     return rules

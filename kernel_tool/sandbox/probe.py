@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import secrets
-import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -22,10 +21,12 @@ from kernel_tool.last_words import LastWords
 from kernel_tool.sandbox.process import Confined, Site
 from kernel_tool.sandbox.quota import Quota
 from kernel_tool.sandbox.tier import Tier
-from kernel_tool.scratch import scratch_folder
+from kernel_tool.sandbox.visible import visible
+from kernel_tool.scratch import remove, scratch_folder
 
 _ATTEMPTS = Path(__file__).with_name("attempts.py")
 _PATIENCE = 30.0
+_PROCESSES = 32
 _NAME = b"KERNEL_TOOL_CANARY"
 
 
@@ -63,20 +64,22 @@ async def probe(tier: Tier, python: str = sys.executable) -> Findings:
                 return Findings(tier, fault=told)
             tried = {**told, **baits.touched()}
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder)
     escapes = tuple(name for name, happened in tried.items() if happened)
     return Findings(tier, escapes, tuple(tried))
 
 
 async def _run(tier: Tier, python: str, folder: Path, baits: _Baits) -> dict[str, bool] | str:
     """What the process says it managed, or why it said nothing."""
-    site = Site(tier, python, 1, Quota(), folder / "workspace", folder / "private")
+    quota = Quota(processes=_PROCESSES)
+    site = Site(tier, python, 1, quota, folder / "workspace", folder / "private")
     for each in (site.workspace, site.private):
         each.mkdir(mode=0o711)
     words = LastWords()
     handle = words.listen()
     code = f"BAITS = {baits.described!r}\n" + _ATTEMPTS.read_text(encoding="utf-8")
     try:
+        visible(python)  # says it best, if the interpreter does not run
         async with asyncio.timeout(_PATIENCE):
             server = ForkServer(python, site.environment(), preload=False)
             process = await Confined.start(site, server, handle, code=code, own_server=True)
@@ -108,14 +111,17 @@ class _Baits:
         self._folder = folder / "outside"
         self._folder.mkdir()
         (self._folder / "secret").write_text(self._secret)
-        self._victim = subprocess.Popen(
-            ["/bin/sleep", "60"], env={_NAME.decode(): self._secret}, stdin=subprocess.DEVNULL
-        )
-        stack.callback(self._end_victim)
+        # Busy, so that a limit on its CPU time would show.
+        self._victim = self._start(stack, "while :; do :; done")
         kinds: dict[str, tuple[int, int, tuple[str, int] | str]] = {
             "a TCP port": (socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0)),
             "a UDP port": (socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 0)),
             "a local socket": (socket.AF_UNIX, socket.SOCK_STREAM, str(self._folder / "socket")),
+            "a local datagram socket": (
+                socket.AF_UNIX,
+                socket.SOCK_DGRAM,
+                str(self._folder / "datagrams"),
+            ),
             "an abstract socket": (socket.AF_UNIX, socket.SOCK_STREAM, f"\0{self._secret}"),
         }
         self._sockets = {name: self._listen(stack, *kind) for name, kind in kinds.items()}
@@ -130,9 +136,25 @@ class _Baits:
             listener.listen()
         return listener
 
-    def _end_victim(self) -> None:
-        self._victim.kill()
-        self._victim.wait()
+    def _start(self, stack: ExitStack, script: str) -> subprocess.Popen[bytes]:
+        """A process with the secret in its environment and on its command line."""
+        process = subprocess.Popen(
+            ["/bin/sh", "-c", script, self._secret],
+            env={_NAME.decode(): self._secret},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        stack.callback(process.wait)
+        stack.callback(process.kill)
+        return process
+
+    def _is_limited(self) -> bool:
+        allowed = resource.getrlimit(resource.RLIMIT_CPU)
+        try:
+            return resource.prlimit(self._victim.pid, resource.RLIMIT_CPU) != allowed
+        except ProcessLookupError:  # it has been waited for: there is nothing to see any more
+            return False
 
     @property
     def described(self) -> dict[str, Any]:
@@ -140,11 +162,13 @@ class _Baits:
         return {
             "folder": str(self._folder),
             "victim": self._victim.pid,
+            "datagrams": str(self._folder / "datagrams"),
             "sockets": {
                 name: (each.family.value, each.type.value, each.getsockname())
                 for name, each in self._sockets.items()
             },
             "hint": self._secret[:8],
+            "processes": _PROCESSES,
         }
 
     def touched(self) -> dict[str, bool]:
@@ -152,7 +176,8 @@ class _Baits:
         reached = {f"reach {name}": _was_reached(each) for name, each in self._sockets.items()}
         return {
             "write a file outside": (self._folder / "written").exists(),
-            "kill a process outside": self._victim.poll() == -signal.SIGKILL,
+            "kill a process outside": self._victim.poll() is not None,
+            "limit a process outside": self._is_limited(),
             **reached,
         }
 

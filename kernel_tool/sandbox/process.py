@@ -6,6 +6,7 @@ import asyncio
 import base64
 import os
 import random
+import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,30 +59,41 @@ class Site:
         """Its workspace, as it sees it."""
         return bubblewrap.WORKSPACE if self.tier is Tier.BUBBLEWRAP else self.workspace
 
+    @property
+    def on_disk(self) -> list[Path]:
+        """Its folders that no file system of a fixed size holds."""
+        return [self.workspace, self.private]
+
     def environment(self) -> dict[str, str]:
         return environment(self.python, self.threads, self.home, self.temporary)
 
     def prepare(self) -> int | None:
         """Make its folders; returns the user that it is to become, who then owns them."""
+        if not self.workspace.is_dir():
+            raise NotADirectoryError(f"there is no workspace at {self.workspace}")
         (self.private / "home" / "tmp").mkdir(parents=True, exist_ok=True)
         self.sockets.mkdir(exist_ok=True)
         user = self._user()
         if user is not None:
-            for folder in (self.private, self.workspace):
-                hand_over(folder, user)
+            hand_over([self.private, self.workspace], user)
         return user
 
     def _user(self) -> int | None:
         """Root becomes a user of nobody's, one for each kernel: process limits don't bind root."""
         if self.tier is Tier.NONE or not _capable(_CAP_SETUID):
             return None
-        if self.tier is Tier.BUBBLEWRAP:
-            return random.SystemRandom().choice(_USERS) if _capable(_CAP_SYS_ADMIN) else None
-        seen = visible(self.python)
-        needed = [*seen.python, self.workspace, self.private]
-        if all(_open_to_all(parent) for path in needed for parent in path.resolve().parents):
-            return random.SystemRandom().choice(_USERS)
-        return None
+        if self.tier is Tier.BUBBLEWRAP and not _capable(_CAP_SYS_ADMIN):
+            return None
+        return random.SystemRandom().choice(_USERS)
+
+    def _reads_as_root(self, user: int | None) -> bool:
+        """Whether that user must pass through folders that are root's alone, to get to its own.
+
+        What it may read is then up to Landlock; a sandbox of namespaces shows nothing else.
+        """
+        needed = [*visible(self.python).python, self.workspace, self.private]
+        closed = (not _open_to_all(p) for path in needed for p in path.resolve().parents)
+        return user is not None and self.tier is Tier.LANDLOCK and any(closed)
 
     def mounts(self, user: int | None) -> list[str]:
         """What bubblewrap is told; a user is only known where it runs with all of root's rights."""
@@ -97,6 +109,7 @@ class Site:
         writable = [self.folder, self.home, self.temporary]
         return {
             "user": user,
+            "reads_as_root": self._reads_as_root(user),
             "limits": self.quota.rlimits(0 if namespaces or user is not None else _own_threads()),
             "rules": grants(
                 visible(self.python),
@@ -105,7 +118,7 @@ class Site:
                 own_root=namespaces,
             ),
             "landlock": not namespaces,
-            "filter": base64.b64encode(seccomp.program(connect=namespaces)).decode(),
+            "filter": base64.b64encode(seccomp.program(namespaces)).decode(),
         }
 
 
@@ -164,19 +177,32 @@ class Confined:
             raise
         return cls(process, site, user, namespaces)
 
-    def roots(self) -> list[psutil.Process]:
-        """The processes from which all others on the site descend."""
-        found = []
-        for pid in (self.process.pid, self._namespaces.init if self._namespaces else None):
-            with suppress(psutil.Error):
-                if pid is not None:
-                    found.append(psutil.Process(pid))
-        return found
+    def roots(self) -> list[int]:
+        """Pids from which all others on the site descend, as long as it has not ended."""
+        if self.process.poll() is not None:
+            return []
+        # What it orphans becomes a child of one or the other.
+        return [
+            self.process.pid,
+            self._namespaces.init if self._namespaces else self.process.warden,
+        ]
+
+    def tmpfs_files(self) -> int:
+        """Files on its file systems in memory: bubblewrap bounds their bytes, not their number."""
+        if self._namespaces is None:
+            return 0
+        root = Path(f"/proc/{self._namespaces.init}/root")
+        used = 0
+        for folder in (bubblewrap.TEMPORARY, bubblewrap.SHARED, bubblewrap.HOME):
+            with suppress(OSError):
+                found = os.statvfs(root / folder.relative_to("/"))
+                used += found.f_files - found.f_ffree
+        return used
 
     def give_files(self) -> None:
         """Make it the owner of what was put into its workspace since it started."""
         if self._user is not None:
-            hand_over(self._site.workspace, self._user)
+            hand_over([self._site.workspace], self._user)
 
     def kill(self) -> None:
         """End it and all that it has started, at once and without waiting."""
@@ -193,12 +219,10 @@ class Confined:
         return code
 
 
-def hand_over(folder: Path, user: int) -> None:
-    """Make a user the owner of a folder and of all that is in it."""
-    os.chown(folder, user, user)
-    for parent, folders, files in os.walk(folder):
-        for name in (*folders, *files):
-            os.chown(Path(parent, name), user, user, follow_symlinks=False)
+def hand_over(folders: list[Path], user: int) -> None:
+    """Make a user the owner of folders and of all that is in them, at any depth; of links, too."""
+    command = ["chown", "-R", "-h", f"{user}:{user}", "--", *map(str, folders)]
+    subprocess.run(command, check=False, stderr=subprocess.DEVNULL)
 
 
 def _open_to_all(folder: Path) -> bool:

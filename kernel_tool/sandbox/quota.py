@@ -13,16 +13,18 @@ class Quota:
 
     memory: bytes in use by all of them together, shared pages counted once.
     address_space: virtual bytes of one process; PyTorch on a CPU takes up to 2.6 GB.
-    processes: threads count as well. files: open at a time, by one process.
-    file_size: bytes of one file. workspace: bytes of all files in the workspace.
-    workspace_files: how many these may be. scratch: bytes of each other folder that the
-    kernel may write to (home, /tmp, /dev/shm). lifetime: seconds of wall time.
+    processes: threads count as well. files: open at a time, by one process. open_files: by all.
+    file_size: bytes of one file. workspace: bytes of all files in the workspace, and of those
+    that were removed and are still open. workspace_files: how many files there may be, and in
+    memory. scratch: bytes of each other folder that the kernel may write to (home, /tmp,
+    /dev/shm). lifetime: seconds of wall time.
     """
 
     memory: int = 4096 * MIB
     address_space: int = 16384 * MIB
     processes: int = 256
     files: int = 1024
+    open_files: int = 4096
     file_size: int = 512 * MIB
     workspace: int = 1024 * MIB
     workspace_files: int = 20_000

@@ -87,6 +87,13 @@ _DENIED = (
     "msgget",
     "semget",
     "mq_open",
+    "io_setup",
+    "process_mrelease",
+    "statmount",
+    "listmount",
+    "fanotify_mark",
+    "remap_file_pages",
+    "file_setattr",
     "migrate_pages",
     "move_pages",
 )
@@ -96,6 +103,10 @@ _NAMESPACES = 0x7E020000
 _AF_UNIX, _SOCK_STREAM, _SOCK_TYPE = 1, 1, 0xF
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 _X32 = 0x40000000
+_SET_ID = 0o6000
+_CREATES = 0o100 | 0o20000000  # O_CREAT, and O_TMPFILE without the bits it shares
+_MAP_SHARED_ANONYMOUS = 0x21
+_IOPRIO_WHO_PROCESS = 1
 
 # Fields of struct seccomp_data; the low half of an argument comes first on both architectures.
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
@@ -129,11 +140,94 @@ def _fail(code: int) -> _Step:
     return _Step(_RETURN, _ERRNO | code)
 
 
-@cache
-def program(connect: bool, machine: str = platform.machine()) -> bytes:
-    """The filter for a machine. ``connect``: whether sockets may be connected.
+_ALLOWED = _Step(_RETURN, _ALLOW)
+_REFUSED = _fail(errno.EPERM)
 
-    They may where a sandbox has its own files and network, so that there is nobody else to reach.
+
+def _own(*arguments: int, refused: _Step = _REFUSED) -> list[_Step]:
+    """Allowed if these arguments are 0: the process itself."""
+    checks: list[_Step] = []
+    for number in arguments:
+        checks += [_argument(number), _Step(_EQUAL, 0, then=1), refused]
+    return [*checks, _ALLOWED]
+
+
+def _plain_mode(number: int) -> list[_Step]:
+    """Allowed if a file's mode has neither of the bits that give its user's rights to others."""
+    return [_argument(number), _Step(_ANY, _SET_ID, otherwise=1), _REFUSED, _ALLOWED]
+
+
+def _created_plainly(flags: int, mode: int) -> list[_Step]:
+    """The same, where the mode only counts if the flags say that a file is made."""
+    return [_argument(flags), _Step(_ANY, _CREATES, then=1), _ALLOWED, *_plain_mode(mode)]
+
+
+def _local_stream() -> list[_Step]:
+    # EPERM would make libzmq abort; this is what a machine without the protocol answers.
+    return [
+        _argument(0),
+        _Step(_EQUAL, _AF_UNIX, otherwise=3),
+        _argument(1),
+        _Step(_AND, _SOCK_TYPE),
+        _Step(_EQUAL, _SOCK_STREAM, then=1),
+        _fail(errno.EOPNOTSUPP),
+        _ALLOWED,
+    ]
+
+
+_RULES = {
+    # The C library falls back to clone, and openat, whose flags a filter can read.
+    "clone3": [_fail(errno.ENOSYS)],
+    "openat2": [_fail(errno.ENOSYS)],
+    "clone": [_argument(0), _Step(_ANY, _NAMESPACES, otherwise=1), _REFUSED, _ALLOWED],
+    "socket": _local_stream(),
+    "socketpair": _local_stream(),
+    # Memory that is in no process's count once it is unmapped in part.
+    "mmap": [
+        _argument(3),
+        _Step(_AND, _MAP_SHARED_ANONYMOUS),
+        _Step(_EQUAL, _MAP_SHARED_ANONYMOUS, otherwise=1),
+        _REFUSED,
+        _ALLOWED,
+    ],
+    "ioctl": [
+        _argument(1),
+        _Step(_EQUAL, _TIOCSTI, then=1),
+        _Step(_EQUAL, _TIOCLINUX, otherwise=1),
+        _REFUSED,
+        _ALLOWED,
+    ],
+    "chmod": _plain_mode(1),
+    "fchmod": _plain_mode(1),
+    "fchmodat": _plain_mode(2),
+    "fchmodat2": _plain_mode(2),
+    "creat": _plain_mode(1),
+    "mknod": _plain_mode(1),
+    "mknodat": _plain_mode(2),
+    "open": _created_plainly(1, 2),
+    "openat": _created_plainly(2, 3),
+}
+
+
+# What only namespaces make harmless: local sockets of others, and limits and priorities of other
+# processes, for which no other layer asks more than one's own uid.
+_WITHOUT_NAMESPACES = {
+    "connect": [_fail(errno.EACCES)],
+    "prlimit64": _own(0),
+    "setpriority": _own(0, 1),
+    "ioprio_set": [_argument(0), _Step(_EQUAL, _IOPRIO_WHO_PROCESS, then=1), _REFUSED, *_own(1)],
+    "sched_setaffinity": _own(0),
+    "sched_setattr": _own(0),
+    # Not done, and not refused either: libzmq asks it for its threads, and aborts if it fails.
+    "sched_setparam": _own(0, refused=_fail(0)),
+    "sched_setscheduler": _own(0, refused=_fail(0)),
+}
+
+
+@cache
+def program(namespaces: bool, machine: str = platform.machine()) -> bytes:
+    """The filter for a machine; a narrower one where ``namespaces`` don't keep others out of reach.
+
     Raises UnknownArchitectureError.
     """
     if machine not in _ARCHITECTURES:
@@ -147,40 +241,15 @@ def program(connect: bool, machine: str = platform.machine()) -> bytes:
     ]
     if machine == "x86_64":
         steps += [_Step(_AT_LEAST, _X32, otherwise=1), _fail(errno.ENOSYS)]
-    allow = _Step(_RETURN, _ALLOW)
     rules: dict[str, list[_Step]] = {name: [_fail(errno.EPERM)] for name in _DENIED}
-    # The C library falls back to clone, whose flags a filter can read.
-    rules["clone3"] = [_fail(errno.ENOSYS)]
-    rules["clone"] = [
-        _argument(0),
-        _Step(_ANY, _NAMESPACES, otherwise=1),
-        _fail(errno.EPERM),
-        allow,
-    ]
-    # EPERM would make libzmq abort; this is what a machine without the protocol answers.
-    rules["socket"] = [
-        _argument(0),
-        _Step(_EQUAL, _AF_UNIX, otherwise=3),
-        _argument(1),
-        _Step(_AND, _SOCK_TYPE),
-        _Step(_EQUAL, _SOCK_STREAM, then=1),
-        _fail(errno.EOPNOTSUPP),
-        allow,
-    ]
-    rules["ioctl"] = [
-        _argument(1),
-        _Step(_EQUAL, _TIOCSTI, then=1),
-        _Step(_EQUAL, _TIOCLINUX, otherwise=1),
-        _fail(errno.EPERM),
-        allow,
-    ]
-    if not connect:
-        rules["connect"] = [_fail(errno.EACCES)]
+    rules |= _RULES
+    if not namespaces:
+        rules |= _WITHOUT_NAMESPACES
     for name, body in rules.items():
         number = _number(name, table)
         if number is not None:
             steps += [_Step(_EQUAL, number, otherwise=len(body)), *body]
-    return b"".join(step.packed() for step in [*steps, allow])
+    return b"".join(step.packed() for step in [*steps, _ALLOWED])
 
 
 def _number(name: str, table: str) -> int | None:

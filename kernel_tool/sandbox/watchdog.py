@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import stat
+import shutil
 import time
-from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
 
-import psutil
-
+from kernel_tool.sandbox.family import family, memory, open_files, page_tables
+from kernel_tool.sandbox.files import measure
 from kernel_tool.sandbox.process import Confined, Site
 from kernel_tool.sandbox.quota import MIB
 
-# Seconds between two looks at memory. A look costs some tenths of a millisecond.
+# Seconds between two looks at processes and memory; a look costs some tenths of a millisecond.
 _PULSE = 0.05
+# Bytes left on the disk: whoever writes now, writes no more.
+_LEAST_FREE = 256 * MIB
 # Looks at memory between two at the files.
 _FILES_EVERY = 10
 
@@ -42,80 +40,81 @@ class Watchdog:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _watch(self) -> None:
+        try:
+            cause = await self._first_excess()
+        except Exception as error:  # a kernel that nobody watches does not go on
+            cause = f"The kernel was killed: it could not be watched ({error!r})."
+        if cause:
+            self.cause = cause
+            self._confined.kill()
+
+    async def _first_excess(self) -> str:
+        """Why the process must end; "" if it ended before there was a reason."""
         born, looks = time.monotonic(), 0
         while self._confined.process.returncode is None:
-            cause = self._excess(time.monotonic() - born)
-            if not cause and looks % _FILES_EVERY == 0:
-                cause = await asyncio.to_thread(self._too_many_files)
-            if cause:
-                self.cause = cause
-                self._confined.kill()
-                return
+            look = self._excess if looks % _FILES_EVERY else self._any_excess
+            # Not in the event loop, which serves the messages of all kernels.
+            cause = await asyncio.to_thread(look, time.monotonic() - born)
+            if cause and self._confined.process.poll() is None:
+                return cause
             looks += 1
             await asyncio.sleep(_PULSE)
+        return ""
 
     def _excess(self, age: float) -> str:
         quota = self._site.quota
         if age > quota.lifetime:
             return _killed(f"it has run for {age:.0f} s", f"{quota.lifetime:.0f}")
-        members = self.members()
+        members = self._members()
         if len(members) > quota.processes:
             return _killed(f"{len(members)} processes", str(quota.processes))
-        used = memory_of(members, quota.memory)
+        used = memory(members, quota.memory)
         if used > quota.memory:
             return _killed(f"{used / MIB:,.0f} MiB of memory", f"{quota.memory / MIB:,.0f}")
         return ""
 
-    def members(self) -> list[psutil.Process]:
-        """The process and all that descend from it, the sandbox's own included."""
-        found = []
-        for root in self._confined.roots():
-            with suppress(psutil.Error):
-                found += [root, *root.children(recursive=True)]
-        return found
+    def _members(self) -> set[int]:
+        return family(self._confined.roots())
+
+    def _any_excess(self, age: float) -> str:
+        """Also of what takes longer to find out."""
+        return self._excess(age) or self._too_much_open() or self._too_many_files()
+
+    def _too_much_open(self) -> str:
+        quota, members = self._site.quota, self._members()
+        used = memory(members, quota.memory) + page_tables(members)
+        if used > quota.memory:
+            return _killed(f"{used / MIB:,.0f} MiB of memory", f"{quota.memory / MIB:,.0f}")
+        count, nameless = open_files(members)
+        if count > quota.open_files:
+            return _killed(f"{count:,} open files", f"{quota.open_files:,}")
+        if nameless > quota.workspace:
+            allowed = f"{quota.workspace / MIB:,.0f}"
+            return _killed(f"{nameless / MIB:,.0f} MiB of removed files", allowed)
+        if self._confined.tmpfs_files() > quota.workspace_files:
+            return _killed(f"over {quota.workspace_files:,} files in memory", "no more")
+        return ""
 
     def _too_many_files(self) -> str:
         quota = self._site.quota
-        places = [self._site.workspace]
-        if self._site.home.is_relative_to(self._site.private):
-            places.append(self._site.private)  # no file system of a fixed size holds it
-        count = size = 0
-        for info in _files(places):
-            count, size = count + 1, size + info.st_blocks * 512
-            if count > quota.workspace_files:
-                return _killed(f"{count:,} files", f"{quota.workspace_files:,}")
-            if size > quota.workspace:
-                return _killed(f"{size / MIB:,.0f} MiB of files", f"{quota.workspace / MIB:,.0f}")
+        try:
+            count, size = measure(self._site.on_disk, quota.workspace_files, quota.workspace)
+        except OSError as error:
+            return (
+                f"The kernel was killed: its files can't be counted ({error.strerror}).{_TRIMMED}"
+            )
+        if count > quota.workspace_files:
+            return _killed(f"over {quota.workspace_files:,} files", "no more", _TRIMMED)
+        if size > quota.workspace:
+            allowed = f"{quota.workspace / MIB:,.0f}"
+            return _killed(f"{size / MIB:,.0f} MiB of files", allowed, _TRIMMED)
+        if shutil.disk_usage(self._site.workspace).free < _LEAST_FREE:
+            return "The kernel was killed: the disk is nearly full."
         return ""
 
 
-def _killed(found: str, allowed: str) -> str:
-    return f"The kernel was killed for what it used: {found}, {allowed} are allowed."
+_TRIMMED = " The newest files are removed."
 
 
-def memory_of(members: list[psutil.Process], enough: int) -> int:
-    """Bytes in use by processes together; shared pages are told apart only above ``enough``."""
-    resident = 0
-    for member in members:
-        with suppress(psutil.Error):
-            resident += member.memory_info().rss
-    if resident <= enough:
-        return resident
-    proportional = 0
-    for member in members:
-        with suppress(psutil.Error):
-            proportional += member.memory_full_info().pss
-    return proportional
-
-
-def _files(places: list[Path]) -> Iterator[os.stat_result]:
-    """What is in folders, at any depth; links are not followed."""
-    waiting = [str(place) for place in places]
-    while waiting:
-        with suppress(OSError), os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                with suppress(OSError):
-                    info = entry.stat(follow_symlinks=False)
-                    yield info
-                    if stat.S_ISDIR(info.st_mode):
-                        waiting.append(entry.path)
+def _killed(found: str, allowed: str, more: str = "") -> str:
+    return f"The kernel was killed for what it used: {found}, {allowed} are allowed.{more}"

@@ -29,7 +29,7 @@ CELL = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(ENTRY | JSON, max_size=20) | JSON)
 def test_a_report_is_matched_or_refused(value):
     try:
@@ -44,7 +44,7 @@ def test_a_report_is_matched_or_refused(value):
     assert not set(matched.entry_of.values()) & set(matched.false_alarms)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.text() | JSON.map(json.dumps) | st.lists(CELL).map(lambda c: json.dumps({"cells": c})))
 def test_a_notebook_is_read_or_refused(text):
     try:

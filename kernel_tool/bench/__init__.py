@@ -1,0 +1,1 @@
+"""What kernels cost, measured side by side: ``python -m kernel_tool.bench``."""
