@@ -52,9 +52,9 @@ def _of_runs(task: Task, runs: Sequence[WorldRun]) -> list[CheckResult]:
 def _measured(check: Check, world: str, evidence: Mapping[str, Evidence]) -> CheckResult:
     try:
         measurement = check.measure(evidence[world], evidence)
+        value = None if measurement.value is None else float(measurement.value)
     except MALFORMED as error:
-        measurement = Measurement(None, False, _unmeasured(world, evidence, error))
-    value = measurement.value
+        measurement, value = Measurement(None, False, _unmeasured(world, evidence, error)), None
     return CheckResult(
         id=check.id,
         clause=check.clause,
@@ -69,9 +69,9 @@ def _measured(check: Check, world: str, evidence: Mapping[str, Evidence]) -> Che
 def _unmeasured(world: str, evidence: Mapping[str, Evidence], error: Exception) -> str:
     if world not in evidence:
         return "not measurable: the run failed"
-    noted = evidence[world].claims.get("errors")
-    noted = "; ".join(map(str, noted[:3])) if isinstance(noted, list) and noted else repr(error)
-    return f"not measurable: {noted}"[:600]
+    claimed = evidence[world].claims.get("errors")
+    noted = [one for one in claimed if isinstance(one, str)] if isinstance(claimed, list) else []
+    return f"not measurable: {'; '.join(noted[:3]) or repr(error)}"[:600]
 
 
 def _worst(results: list[CheckResult]) -> CheckResult:

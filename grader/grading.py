@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from grader.checks import run_checks
@@ -193,6 +194,7 @@ def _metrics(runs: Sequence[WorldRun]) -> dict[str, float]:
     for run in runs:
         results = run.evidence.claims.get("results") if run.evidence else None
         for name, value in results.items() if isinstance(results, dict) else ():
-            if isinstance(value, int | float):
-                found[f"{run.world}.{name}"] = float(value)
+            with suppress(OverflowError):  # an integer of any length
+                if isinstance(value, int | float):
+                    found[f"{run.world}.{name}"] = float(value)
     return found

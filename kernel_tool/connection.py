@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import os
 import signal
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from jupyter_client.manager import AsyncKernelManager
 
 from kernel_tool.last_words import LastWords
 from kernel_tool.launch import Launcher
+from kernel_tool.link import Link
 from kernel_tool.provisioner import SandboxProvisioner, kernel_manager
 from kernel_tool.sandbox.family import cpu_seconds, family
 from kernel_tool.sandbox.process import Confined
@@ -24,7 +28,9 @@ _LARGEST_MESSAGE = 64 << 20
 # Messages waiting on this side of a channel; the kernel holds or drops what goes beyond.
 _LONGEST_QUEUE = 100
 # A message above this is counted and thrown away without being parsed.
-_LARGEST_PARSED = 8 << 20
+_LARGEST_PARSED = 32 << 20
+# Messages taken from one channel before the next has its turn.
+_MOST_AT_ONCE = 100
 # The header of a request of ours, which comes back as the parent of what belongs to it.
 _LARGEST_HEADER = 16 << 10
 # Characters of a crash report that are worth passing on: its cause and the innermost frames.
@@ -53,8 +59,8 @@ class Connection:
         self._manager = manager
         self._last_words = last_words
         self._cpu_seconds = 0.0
-        self._sockets: dict[str, zmq.asyncio.Socket] = {}
-        self._monitors: dict[str, zmq.asyncio.Socket] = {}
+        self._news = asyncio.Event()
+        self._links: dict[str, Link] = {}
 
     @classmethod
     async def open(cls, launcher: Launcher, workspace: Path, patience: float) -> Connection:
@@ -73,7 +79,7 @@ class Connection:
             await connection.close()
             if isinstance(error, Exception):
                 why = str(error) or repr(error)
-                raise KernelStartError(f"kernel start: {why}\n{last_words}") from error
+                raise KernelStartError(f"kernel start: {why}\n{last_words[:4_000]}") from error
             raise
         return connection
 
@@ -88,12 +94,10 @@ class Connection:
 
     def connect(self, channel: str) -> None:
         """Connect a channel, closing the socket it had. What was under way to it is lost."""
-        if channel in self._sockets:
-            self._sockets.pop(channel).close(linger=0)
-            self._monitors.pop(channel).close(linger=0)
+        if channel in self._links:
+            self._links.pop(channel).close()
         socket = getattr(self._manager, f"connect_{channel}")()
-        self._sockets[channel] = socket
-        self._monitors[channel] = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        self._links[channel] = Link(socket, self._news.set)
 
     async def _ready(self) -> None:
         """Wait for the answer to kernel_info, and for the subscription to its outputs."""
@@ -158,7 +162,7 @@ class Connection:
     def send(self, channel: str, message_type: str, content: dict[str, Any]) -> str:
         """Send a request and return its id. Does not wait."""
         session = self._manager.session
-        sent = session.send(self._sockets[channel], session.msg(message_type, content))
+        sent = session.send(self._links[channel].socket, session.msg(message_type, content))
         return str(sent["header"]["msg_id"])
 
     def interrupt(self) -> None:
@@ -166,38 +170,47 @@ class Connection:
         self.send("control", "interrupt_request", {})
 
     async def receive(self, wait: float) -> list[tuple[str, Message]]:
-        """The next message of each channel that has one; empty after ``wait`` seconds of none.
+        """The messages that have come, of all channels; empty after ``wait`` seconds of none.
 
         A channel that has lost its peer gives a message of the type ``disconnected``, once.
         """
-        poller = zmq.asyncio.Poller()
-        channels = {socket: name for name, socket in self._sockets.items()}
-        monitors = {socket: name for name, socket in self._monitors.items()}
-        for socket in (*channels, *monitors):
-            poller.register(socket, zmq.POLLIN)
-        ready = [socket for socket, _ in await poller.poll(int(wait * 1000))]
-        messages = [(channels[s], await self._next(s)) for s in ready if s in channels]
-        for socket in ready:
-            if socket in monitors:
-                await socket.recv_multipart()
-                messages.append((monitors[socket], Message("disconnected", "", None, 0)))
+        # A socket's descriptor tells of news once, until all is read: so this is cleared first.
+        self._news.clear()
+        messages = self._come()
+        if not messages:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._news.wait()
+            messages = self._come()
         return messages
 
-    async def _next(self, socket: zmq.asyncio.Socket) -> Message:
-        frames = await socket.recv_multipart(copy=False)
+    def _come(self) -> list[tuple[str, Message]]:
+        found = []
+        for channel, link in self._links.items():
+            messages = list(islice(link.messages(), _MOST_AT_ONCE))
+            if len(messages) == _MOST_AT_ONCE:
+                self._news.set()  # there may be more
+            found += [(channel, self._read(frames)) for frames in messages]
+            if link.has_lost_its_peer():
+                found.append((channel, Message("disconnected", "", None, 0)))
+        return found
+
+    def _read(self, frames: list[zmq.Frame]) -> Message:
         size = sum(len(frame) for frame in frames)
         session = self._manager.session
         try:
-            _, parts = session.feed_identities(frames, copy=False)
+            _, (signature, *parts) = session.feed_identities(frames, copy=False)
+            header, parent, _, content = (frame.bytes for frame in parts[:4])
             if size > _LARGEST_PARSED:
-                parent = parts[2].bytes
                 known = session.unpack(parent)["msg_id"] if len(parent) < _LARGEST_HEADER else ""
                 return Message("oversized", str(known), None, size)
-            read = session.deserialize(parts, copy=False)
+            if not hmac.compare_digest(session.sign([f.bytes for f in parts[:4]]), signature.bytes):
+                return Message("malformed", "", None, size)
+            # Not by the session, which also looks for dates in every text.
             return Message(
-                str(read["msg_type"]),
-                str(read["parent_header"].get("msg_id", "")),
-                dict(read["content"]),
+                str(session.unpack(header)["msg_type"]),
+                str(session.unpack(parent).get("msg_id", "")),
+                dict(session.unpack(content)),
                 size,
             )
         except Exception:  # the kernel may send anything: forged, malformed, nested without end
@@ -217,6 +230,8 @@ class Connection:
         finally:
             if self._provisioner is not None:
                 self._provisioner.discard()
+            while self._links:
+                self._links.popitem()[1].close()
             self._manager.context.destroy(linger=0)
             self._last_words.close()
 

@@ -6,7 +6,8 @@ import asyncio
 import os
 from contextlib import suppress
 
-_KEPT = 8_000
+# A crash report names all threads and all extension modules after its cause.
+_KEPT = 64_000
 # Beyond this nothing is read any more, and whoever writes waits.
 _MOST = 64 << 20
 

@@ -11,6 +11,8 @@ from kernel_tool.execution import Collector, Execution, OutputCaps, Status
 
 # How often the process is checked for life while it runs code, in seconds.
 _PULSE = 0.2
+# How long a process may be dead before that is known here.
+_WORD_OF_DEATH = 0.1
 # How long to wait for the second of "replied" and "idle", should one of them have been lost:
 # if messages are known to be missing, and else.
 _STRAGGLER_OF_LOST = 2.0
@@ -32,6 +34,7 @@ class Run:
         self._lost = False
         self._late = False
         self._stopped = ""
+        self._cut: set[str] = set()
 
     async def execute(self, code: str, limit: float, silent: bool) -> Execution:
         started = time.monotonic()
@@ -69,6 +72,7 @@ class Run:
             messages = await self._connection.receive(min(_PULSE, left))
             for channel, message in messages:
                 self._take(channel, message)
+            await self._mend()
             if self._is_finished():
                 return True
             if self._collector.flooded and not self._stopped:
@@ -90,7 +94,7 @@ class Run:
 
     def _take(self, channel: str, message: Message) -> None:
         if message.type == "disconnected":
-            self._on_disconnected(channel)
+            self._cut.add(channel)
         if message.parent != self._request or channel == "control":
             # Not shown, but it counts: to take it in costs as much as any other.
             self._collector.received += message.size
@@ -111,14 +115,21 @@ class Run:
         except Exception:  # content nested or typed in a way nobody thought of
             self._collector.drop(size)
 
-    def _on_disconnected(self, channel: str) -> None:
-        """A message was too large for the wire, or the process has died."""
-        if not self._connection.alive():
+    async def _mend(self) -> None:
+        """Connect channels that lost their peer: a message was too large for the wire.
+
+        Or the process has died, but then word of that comes soon.
+        """
+        if not self._cut:
             return
-        self._lost = True
-        self._connection.connect(channel)
-        if channel == "shell":
-            self._reply = {"status": "error"}
+        await asyncio.sleep(_WORD_OF_DEATH)
+        if self._connection.alive():
+            self._lost = True
+            for channel in self._cut:
+                self._connection.connect(channel)
+            if "shell" in self._cut:
+                self._reply = {"status": "error"}
+        self._cut.clear()
 
     def _ended(self, started: float) -> Execution:
         reply = self._reply or {"status": "error"}

@@ -53,6 +53,7 @@ def apply(order: Lockdown) -> None:
     _drop_from_bounds(kept)
     if order["user"] is not None:
         _become(order["user"], bool(kept))
+    _drop_from_bounds(kept)  # again, of a user namespace's own
     _keep_only(kept)
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     _restrict(order["rules"], order["landlock"])

@@ -42,12 +42,19 @@ def make_room(folders: Sequence[Path], most_files: int, most_bytes: int) -> None
     count, size = len(found), sum(_bytes(info) for _, info in found)
     if count <= most_files and size <= most_bytes:
         return
-    for path, info in sorted(found, key=lambda entry: entry[1].st_ctime_ns, reverse=True):
+    for path, info in sorted(found, key=_newest_and_deepest):
         if count <= most_files // 2 and size <= most_bytes // 2:
             return
         with suppress(OSError):  # a folder that is not empty stays
             path.rmdir() if stat.S_ISDIR(info.st_mode) else path.unlink()
             count, size = count - 1, size - _bytes(info)
+
+
+def _newest_and_deepest(entry: tuple[Path, os.stat_result]) -> tuple[bool, int]:
+    """Files before folders; new files before old ones, folders before those that hold them."""
+    path, info = entry
+    folder = stat.S_ISDIR(info.st_mode)
+    return folder, -len(path.parts) if folder else -info.st_ctime_ns
 
 
 def _bytes(info: os.stat_result) -> int:
