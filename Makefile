@@ -1,4 +1,4 @@
-.PHONY: trials test matrix fuzz bench lint setup notebooks clean
+.PHONY: sandbox trials test matrix fuzz bench lint setup notebooks clean
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -27,11 +27,15 @@ setup: .venv/.dev
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Silent Bugs needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv .venv
 
-.venv/.run: .venv/bin/python pyproject.toml
+# Kernels are confined best by bubblewrap, a system package: root gets it here, others are told.
+sandbox:
+	@command -v bwrap >/dev/null || { test "$$(id -u)" = 0 && { apt-get update -qq; apt-get install -y -qq bubblewrap; } >/dev/null 2>&1; } || echo "bubblewrap is not installed; after the set-up, '$(BIN)/python -m kernel_tool.doctor' says what that means"
+
+.venv/.run: .venv/bin/python pyproject.toml | sandbox
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	touch $@
 
-.venv/.dev: .venv/bin/python pyproject.toml
+.venv/.dev: .venv/bin/python pyproject.toml | sandbox
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@ .venv/.run
 

@@ -35,6 +35,7 @@ _ACCESS: dict[Access, AccessFS] = {
     "list": AccessFS.READ_DIR,
     "write": fs_for_abi(99) & _NO_DEVICES,
     "device": AccessFS.READ_FILE | AccessFS.WRITE_FILE,
+    "terminal": AccessFS.READ_FILE | AccessFS.WRITE_FILE | AccessFS.IOCTL_DEV | AccessFS.READ_DIR,
     "sockets": AccessFS.MAKE_SOCK,
 }
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Literal, TypedDict
 
 # read: files and folders, also to execute. list: names in a folder, not contents.
-# write: everything below. device: read and write. sockets: make sockets, nothing else.
-Access = Literal["read", "list", "write", "device", "sockets"]
+# write: everything below. device: read and write. terminal: and control. sockets: make sockets,
+# nothing else.
+Access = Literal["read", "list", "write", "device", "terminal", "sockets"]
 
 
 class Lockdown(TypedDict):

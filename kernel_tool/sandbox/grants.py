@@ -21,7 +21,10 @@ def grants(seen: Visible, writable: tuple[Path, ...], sockets: Path, own_root: b
 
     own_root: the file system shows nothing but these, so that all of it may be listed.
     """
-    rules: list[Rule] = [("list", "/")] if own_root else []
+    rules: list[Rule] = []
+    if own_root:
+        # Its terminals are its own, too: commands that a cell runs by `!` have one.
+        rules += [("list", "/"), ("terminal", "/dev/ptmx"), ("terminal", "/dev/pts")]
     rules += [*_readable(seen), ("sockets", str(sockets)), ("read", "/dev/zero")]
     shown = [""] if own_root else list(_OWN_PROC)
     rules += [("read", f"/proc/{name}") for name in shown]

@@ -15,16 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from landlockpy import abi_version
 
-from kernel_tool.boot.lockdown import SCOPED_ABI
 from kernel_tool.execution import Execution
 from kernel_tool.kernel import Kernel
 from kernel_tool.launch import Launcher
 from kernel_tool.outputs import output_text
-from kernel_tool.sandbox import bubblewrap
 from kernel_tool.sandbox.quota import Quota
 from kernel_tool.sandbox.tier import Tier
+from tests.tiers import available
 
 ROOT = Path(__file__).parents[2]
 THROUGH = "got through"
@@ -39,17 +37,6 @@ try:
 except BaseException as error:
     _told[{name!r}] = repr(error)[:200]
 """
-
-
-def available(tier: Tier) -> None:
-    """Skip a test where this machine does not have what a tier needs."""
-    if tier is Tier.BUBBLEWRAP:
-        try:
-            bubblewrap.executable()
-        except bubblewrap.BubblewrapError as error:
-            pytest.skip(str(error))
-    if tier is Tier.LANDLOCK and abi_version() < SCOPED_ABI:
-        pytest.skip(f"Landlock ABI {SCOPED_ABI} is needed; this kernel has {abi_version()}")
 
 
 def some(table: Mapping[str, Any], *quick: str) -> list[Any]:

@@ -16,7 +16,8 @@ from kernel_tool.launch import Launcher
 from kernel_tool.outputs import output_text
 from kernel_tool.sandbox.quota import MIB
 from kernel_tool.sandbox.tier import Tier
-from tests.attacks.conftest import assert_works, available, executed, some, with_quota
+from tests.attacks.conftest import assert_works, executed, some, with_quota
+from tests.tiers import available
 
 # Bombs with an end of their own: a protection that fails must not take this machine down.
 FORKS = """
@@ -253,9 +254,7 @@ DEATHS = {
 }
 
 
-@pytest.mark.parametrize(
-    "death", some(DEATHS, "abort", "kill", "stop", "every interrupt caught")
-)
+@pytest.mark.parametrize("death", some(DEATHS, "abort", "kill", "stop", "every interrupt caught"))
 async def test_a_death_is_told_and_the_kernel_replaced(launcher, death):
     code, why = DEATHS[death]
     execution = await executed(launcher, f"import os, signal, time\n{code}", 2)

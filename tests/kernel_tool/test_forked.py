@@ -14,6 +14,7 @@ from kernel_tool.launch import Launcher
 from kernel_tool.outputs import output_text
 from kernel_tool.sandbox.tier import Tier
 from kernel_tool.warm import WarmKernels
+from tests.tiers import available
 
 TRAIN = """
 import hashlib, json
@@ -120,6 +121,7 @@ async def test_several_threads_are_the_kernels_own():
 
 @pytest.mark.parametrize("tier", list(Tier))
 async def test_a_warm_kernel_is_handed_out_once_and_replaced(tier):
+    available(tier)
     launcher = Launcher(tier=tier)
     async with WarmKernels(launcher, 1) as warm:
         found = []

@@ -25,6 +25,7 @@ from kernel_tool.sandbox.environment import environment as environment_of
 from kernel_tool.sandbox.tier import Tier
 from kernel_tool.scratch import scratch_folder
 from kernel_tool.servers import shared_server
+from tests.tiers import available
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,6 +66,7 @@ asyncio.run(main())
 @pytest.fixture(params=LAUNCHERS)
 def launcher(request: pytest.FixtureRequest) -> Launcher:
     """Each way to launch a kernel."""
+    available(LAUNCHERS[request.param].tier)
     return LAUNCHERS[request.param]
 
 

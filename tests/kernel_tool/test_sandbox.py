@@ -20,6 +20,7 @@ from kernel_tool.sandbox.probe import Findings, probe
 from kernel_tool.sandbox.quota import MIB, Quota
 from kernel_tool.sandbox.tier import Tier
 from kernel_tool.sandbox.visible import Visible, visible
+from tests.tiers import available
 
 ROOT = Path(__file__).parents[2]
 CONFINING = [Tier.BUBBLEWRAP, Tier.LANDLOCK]
@@ -60,6 +61,7 @@ def as_user(*command: str) -> list[str]:
 
 @pytest.mark.parametrize("tier", CONFINING)
 async def test_a_tier_holds_against_every_attempt(tier):
+    available(tier)
     found = await probe(tier)
     assert found.holds, found
     assert len(found.tried) > 10
@@ -123,6 +125,7 @@ def test_the_next_tier_is_taken_where_the_first_does_not_hold(monkeypatch):
 
 
 def test_doctor_names_the_tier():
+    available(Tier.BUBBLEWRAP)
     done = subprocess.run(DOCTOR, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0
     assert "confined by: namespaces by bubblewrap" in done.stdout
@@ -149,6 +152,7 @@ def test_doctor_says_what_stands_in_the_way_of_a_better_tier():
 @needs_root
 @pytest.mark.parametrize("tier", CONFINING)
 def test_a_tier_holds_for_an_ordinary_user_too(tier):
+    available(tier)
     done = subprocess.run(
         as_user(sys.executable, "-c", AS_USER_RUN, tier.value),
         capture_output=True,
@@ -236,6 +240,42 @@ async def test_a_kernel_that_takes_too_much_is_killed_and_replaced(excess):
             assert execution.status == "died"
             assert why in execution.note
             assert execution.seconds < 20
+
+
+USES = {
+    "loader with workers": (
+        "import torch\nfrom torch.utils.data import DataLoader, TensorDataset\n"
+        "data = TensorDataset(torch.arange(1000.).reshape(100, 10))\n"
+        "print(sum(b[0].sum().item() for b in DataLoader(data, batch_size=10, num_workers=2)))",
+        "499500.0",
+    ),
+    "pool": ("import multiprocessing as mp\nwith mp.Pool(2) as p: print(p.map(abs, [-1]))", "[1]"),
+    "command": ("!echo $HOME", "/home/solver"),
+    "subprocess": (
+        "import subprocess, sys\n"
+        "print(subprocess.check_output([sys.executable, '-c', 'import numpy; print(1)']))",
+        "1",
+    ),
+    "threads": (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "print(sum(ThreadPoolExecutor(4).map(abs, range(5))))",
+        "10",
+    ),
+    "temporary file": ("import tempfile\nprint(tempfile.TemporaryFile().write(b'x'))", "1"),
+    "magic": ("%timeit -n1 -r1 1", "1 loop each"),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+async def test_what_a_notebook_may_use_works(use):
+    available(Tier.BUBBLEWRAP)
+    code, expected = USES[use]
+    launcher = Launcher(tier=Tier.BUBBLEWRAP)
+    with launcher.workspace() as workspace:
+        async with Kernel(launcher, workspace) as kernel:
+            execution = await kernel.execute(code, 60)
+            assert execution.status == "ok", execution
+            assert expected in output_text(execution.outputs)
 
 
 async def test_a_file_that_is_too_large_is_an_error_in_the_code():
