@@ -8,7 +8,7 @@ import random
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 # Imported before the fork, so that each kernel has them at once. Some are imported by the
 # libraries only when first needed: the first optimizer step imports torch._dynamo, which costs
@@ -34,16 +34,24 @@ PRELOADED = (
 )
 
 
+# Names of modules that a kernel is not to find.
+own_modules: list[str] = []
+
+
+def remember_own_modules() -> None:
+    """To be called while there are few: to look at thousands of names copies their pages."""
+    ours = ("kernel_tool", "landlockpy")
+    own_modules.extend(name for name in sys.modules if name.partition(".")[0] in ours)
+
+
 def settle(environment: dict[str, str], folder: str, threads: int) -> None:
     """Make the process one of its own: environment, working folder, random numbers, threads."""
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
     os.umask(0o022)
-    for name in [
-        name for name in sys.modules if name.split(".")[0] in ("kernel_tool", "landlockpy")
-    ]:
-        del sys.modules[name]
+    for name in own_modules:
+        sys.modules.pop(name, None)
     tempfile.tempdir = None  # it may have been asked for, and remembers
     random.seed()
     if "numpy" in sys.modules:
@@ -75,7 +83,19 @@ def serve(connection: str) -> None:
     file = Path(os.environ["HOME"], "connection.json")
     file.touch(mode=0o600)
     file.write_text(connection)
+    from ipykernel import ipkernel
     from ipykernel.kernelapp import launch_new_instance
 
+    # It lists the files of all modules, for the debugger that there is not.
+    vars(ipkernel)["sys"] = _WithoutModules()
     sys.argv = ["kernel"]
     launch_new_instance(["-f", str(file), "--HistoryManager.hist_file=:memory:"])
+
+
+class _WithoutModules:
+    """``sys`` as a module sees it that is to find no others."""
+
+    modules: ClassVar[dict[str, Any]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys, name)

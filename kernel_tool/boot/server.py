@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import io
 import os
 import select
 import signal
@@ -26,6 +27,7 @@ def main(control: int, preload: bool) -> None:
     # An interrupt at the caller's terminal is the caller's to handle.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     server = socket.socket(fileno=control)
+    kernel.remember_own_modules()
     if preload:
         _preload(control)
     while True:
@@ -48,11 +50,24 @@ def _preload(control: int) -> None:
         if hung_up.poll(0):
             sys.exit()
         importlib.import_module(name)
+    _draw()
     gc.collect()
     # Objects that exist now are never looked at again by a child's collector, which would copy
     # the pages that they share.
     gc.freeze()
     _refuse_threads()
+
+
+def _draw() -> None:
+    """Draw a figure that nobody sees: the first one loads fonts, and much else."""
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    axes = figure.subplots()
+    axes.plot([0, 1])
+    axes.set_title("title")
+    figure.tight_layout()
+    figure.savefig(io.BytesIO())
 
 
 def _refuse_threads() -> None:

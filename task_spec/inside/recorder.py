@@ -13,6 +13,7 @@ import os
 
 import numpy as np
 import torch
+from matplotlib_inline.config import InlineBackend
 
 _dumps, _savez, _replace = json.dumps, np.savez, os.replace
 
@@ -42,6 +43,8 @@ class Recorder:
         """Wrap every seam that cells define from now on."""
         shell.ast_transformers.append(_Decorate(self.seams))
         shell.events.register("post_run_cell", lambda _: self._wrap_rest(shell.user_ns))
+        # Figures are shown as text: nobody looks at them here, and to draw them is a fifth of a run.
+        InlineBackend.instance(parent=shell).figure_formats = set()
 
     def _wrap_rest(self, namespace):
         # Seams that no `def` made: partial(...), a lambda, a decorator called by hand.
