@@ -125,8 +125,7 @@ class SandboxProvisioner(LocalProvisioner):
     def discard(self) -> None:
         """End the kernel if it runs, and remove its folder. May be repeated."""
         if self.confined is not None:
-            self.confined.kill()
-            self.confined.process.close()
+            self.confined.close()
         if self.private is not None:
             remove(self.private)
             self.private = None

@@ -121,9 +121,9 @@ class Namespaces:
             self._process.wait()
         assert self._process.stderr is not None
         self._process.stderr.close()
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            os.close(handle)
 
 
 def arguments(

@@ -210,6 +210,13 @@ class Confined:
             self._namespaces.kill()
         self.process.kill()
 
+    def close(self) -> None:
+        """End it if it has not, and give back all that is held for it. May be repeated."""
+        self.kill()
+        self.process.close()
+        if self._namespaces is not None:
+            self._namespaces.wait()
+
     async def ended(self) -> int:
         """Wait until it has ended, or was killed, and nothing of it runs; its exit code."""
         code = await self.process.ended()

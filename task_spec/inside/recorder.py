@@ -43,7 +43,7 @@ class Recorder:
         """Wrap every seam that cells define from now on."""
         shell.ast_transformers.append(_Decorate(self.seams))
         shell.events.register("post_run_cell", lambda _: self._wrap_rest(shell.user_ns))
-        # Figures are shown as text: nobody looks at them here, and to draw them is a fifth of a run.
+        # Figures are shown as text: nobody looks at them here, and drawing takes a fifth of a run.
         InlineBackend.instance(parent=shell).figure_formats = set()
 
     def _wrap_rest(self, namespace):
