@@ -66,11 +66,13 @@ async def episode(launcher: Launcher) -> None:
 
 
 def processes() -> set[int]:
-    """All that runs on this machine."""
+    """What descends from this process, and what has lost its parent: others may test beside it."""
     found = set()
+    family = {child.pid for child in psutil.Process().children(recursive=True)}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.status() != psutil.STATUS_ZOMBIE:
+            of_ours = process.pid in family or process.ppid() in (0, 1)
+            if of_ours and process.status() != psutil.STATUS_ZOMBIE:
                 found.add(process.pid)
     return found
 
