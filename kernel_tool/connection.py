@@ -200,12 +200,13 @@ class Connection:
         session = self._manager.session
         try:
             _, (signature, *parts) = session.feed_identities(frames, copy=False)
-            header, parent, _, content = (frame.bytes for frame in parts[:4])
             if size > _LARGEST_PARSED:
-                known = session.unpack(parent)["msg_id"] if len(parent) < _LARGEST_HEADER else ""
-                return Message("oversized", str(known), None, size)
-            if not hmac.compare_digest(session.sign([f.bytes for f in parts[:4]]), signature.bytes):
+                known = len(parts[1]) < _LARGEST_HEADER and session.unpack(parts[1].bytes)["msg_id"]
+                return Message("oversized", str(known or ""), None, size)
+            signed = [frame.bytes for frame in parts[:4]]
+            if not hmac.compare_digest(session.sign(signed), signature.bytes):
                 return Message("malformed", "", None, size)
+            header, parent, _, content = signed
             # Not by the session, which also looks for dates in every text.
             return Message(
                 str(session.unpack(header)["msg_type"]),

@@ -16,7 +16,7 @@ from rich.table import Table
 from kernel_tool.boot.lockdown import SCOPED_ABI
 from kernel_tool.sandbox import bubblewrap
 from kernel_tool.sandbox.probe import Findings, probe
-from kernel_tool.sandbox.tier import Tier
+from kernel_tool.sandbox.tier import CONFINING
 
 # Where distributions refuse namespaces to ordinary users: the file, what it then holds, the cure.
 _SWITCHES = (
@@ -47,7 +47,7 @@ def main() -> None:
     """
     console = Console()
     console.print(f"{platform.platform()}, uid {os.geteuid()}, Landlock ABI {abi_version()}")
-    findings = [asyncio.run(probe(tier)) for tier in (Tier.BUBBLEWRAP, Tier.LANDLOCK)]
+    findings = [asyncio.run(probe(tier)) for tier in CONFINING]
     console.print(_table(findings))
     best = next((each for each in findings if each.holds), None)
     for each in findings:

@@ -142,26 +142,24 @@ class Forked:
         """The exit code, negative for a signal, or None while it runs."""
         if self.returncode is None:
             with suppress(BlockingIOError):
-                data = self._channel.recv(4096)
-                self._unread += data
-                self._take(ended=not data)
+                self._take(self._channel.recv(4096))
         return self.returncode
 
     async def ended(self) -> int:
         """Wait for the exit code."""
         loop = asyncio.get_running_loop()
         while self.returncode is None:
-            data = await loop.sock_recv(self._channel, 4096)
-            self._unread += data
-            self._take(ended=not data)
+            self._take(await loop.sock_recv(self._channel, 4096))
         return self.returncode
 
-    def _take(self, ended: bool) -> None:
+    def _take(self, data: bytes) -> None:
+        """What the warden says last, or nothing, if it has gone without a word."""
+        self._unread += data
         line, found, _ = self._unread.partition(b"\n")
         if found:
             told = json.loads(line)
             self.returncode, self.cpu_seconds = int(told["code"]), float(told["cpu_seconds"])
-        elif ended:
+        elif not data:
             self.returncode = -signal.SIGKILL
 
     def wait(self, timeout: float | None = None) -> int:
@@ -170,9 +168,7 @@ class Forked:
             self._channel.settimeout(timeout)
             try:
                 while self.returncode is None:
-                    data = self._channel.recv(4096)
-                    self._unread += data
-                    self._take(ended=not data)
+                    self._take(self._channel.recv(4096))
             except TimeoutError:
                 raise subprocess.TimeoutExpired("kernel", timeout or 0) from None
             finally:

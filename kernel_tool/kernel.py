@@ -56,7 +56,7 @@ class Kernel:
     async def start(self) -> None:
         """Start the kernel unless it runs already. Raises KernelStartError."""
         if self._connection is None and self._warm is not None:
-            self._connection = await self._warm.take(self._workspace)
+            self._connection = self._warm.take(self._workspace)
         if self._connection is None:
             self._connection = await Connection.open(
                 self._launcher, self._workspace, self._patience

@@ -12,8 +12,9 @@ from functools import cache
 from pathlib import Path
 
 from kernel_tool.sandbox.probe import Findings, probe
+from kernel_tool.sandbox.process import Site
 from kernel_tool.sandbox.quota import Quota
-from kernel_tool.sandbox.tier import Tier
+from kernel_tool.sandbox.tier import CONFINING, Tier
 from kernel_tool.scratch import remove, scratch_folder
 
 
@@ -27,7 +28,7 @@ def findings(python: str = sys.executable) -> tuple[Findings, ...]:
 
     async def ask() -> tuple[Findings, ...]:
         found: list[Findings] = []
-        for tier in (Tier.BUBBLEWRAP, Tier.LANDLOCK):
+        for tier in CONFINING:
             found.append(await probe(tier, python))
             if found[-1].holds:
                 break
@@ -77,6 +78,10 @@ class Launcher:
     def confined(self) -> bool:
         """Whether kernels are kept from files, processes and networks outside their workspace."""
         return self.tier is not Tier.NONE
+
+    def site(self, workspace: Path, private: Path) -> Site:
+        """Where a process of this launcher's runs; ``private`` is its own folder."""
+        return Site(self.tier, self.python, self.threads, self.quota, workspace, private)
 
     @contextmanager
     def workspace(self) -> Iterator[Path]:

@@ -56,17 +56,9 @@ class SandboxProvisioner(LocalProvisioner):
         """Start the kernel in ``cwd``; ``stderr`` may be a descriptor for crash reports."""
         assert self.private is not None
         remove(self.private / "sockets")
-        quota = self.launcher.quota
-        launcher = self.launcher
-        visible(launcher.python)  # says it best, if the interpreter does not run
-        site = Site(
-            launcher.tier,
-            launcher.python,
-            launcher.threads,
-            quota,
-            Path(kwargs.get("cwd") or "."),
-            self.private,
-        )
+        visible(self.launcher.python)  # says it best, if the interpreter does not run
+        site = self.launcher.site(Path(kwargs.get("cwd") or "."), self.private)
+        quota = site.quota
         make_room(site.on_disk, quota.workspace_files, quota.workspace)
         nothing = os.open(os.devnull, os.O_WRONLY)
         try:

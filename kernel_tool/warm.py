@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from kernel_tool.connection import Connection, KernelStartError
+from kernel_tool.connection import Connection
 from kernel_tool.launch import Launcher
 
 
@@ -34,7 +34,7 @@ class WarmKernels:
         self._size = size
         self._patience = patience
         self._ready: deque[_Warm] = deque()
-        self._taken: dict[Path, _Warm] = {}
+        self._taken: dict[Path, Connection] = {}
         self._refill: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -65,7 +65,7 @@ class WarmKernels:
                 yield folder
             return
         warm = self._ready.popleft()
-        self._taken[warm.folder] = warm
+        self._taken[warm.folder] = warm.connection
         if self._refill is None or self._refill.done():
             self._refill = asyncio.create_task(self._fill())
         try:
@@ -74,13 +74,13 @@ class WarmKernels:
             self._taken.pop(warm.folder, None)
             await warm.held.aclose()
 
-    async def take(self, workspace: Path) -> Connection | None:
+    def take(self, workspace: Path) -> Connection | None:
         """The kernel in a workspace, which is then the caller's to close; None if it has none."""
-        warm = self._taken.pop(workspace, None)
-        if warm is None or not warm.connection.alive():
+        connection = self._taken.pop(workspace, None)
+        if connection is None or not connection.alive():
             return None
-        warm.connection.give_files()
-        return warm.connection
+        connection.give_files()
+        return connection
 
     async def _fill(self) -> None:
         while len(self._ready) < self._size:
@@ -93,6 +93,3 @@ class WarmKernels:
     async def _close(self) -> None:
         while self._ready:
             await self._ready.popleft().held.aclose()
-
-
-__all__ = ["KernelStartError", "WarmKernels"]

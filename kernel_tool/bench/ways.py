@@ -18,7 +18,7 @@ from kernel_tool.kernel import Kernel
 from kernel_tool.last_words import LastWords
 from kernel_tool.launch import Launcher
 from kernel_tool.sandbox.environment import environment
-from kernel_tool.sandbox.process import Confined, Site
+from kernel_tool.sandbox.process import Confined
 from kernel_tool.servers import shared_server
 
 PATIENCE = 120.0  # seconds that anything may take here
@@ -75,8 +75,7 @@ async def run_forked(launcher: Launcher, workspace: Path, code: str) -> float:
     handle = words.listen()
     with folder() as private:
         private.chmod(0o711)
-        threads, quota = launcher.threads, launcher.quota
-        site = Site(launcher.tier, launcher.python, threads, quota, workspace, private)
+        site = launcher.site(workspace, private)
         try:
             started = await Confined.start(site, server, handle, code=code)
             async with asyncio.timeout(PATIENCE):

@@ -17,6 +17,8 @@ class Tier(Enum):
         return _DESCRIPTIONS[self]
 
 
+CONFINING = (Tier.BUBBLEWRAP, Tier.LANDLOCK)
+
 _DESCRIPTIONS = {
     Tier.BUBBLEWRAP: "namespaces by bubblewrap; within them Landlock, seccomp and rlimits",
     Tier.LANDLOCK: "Landlock, seccomp and rlimits, without namespaces",

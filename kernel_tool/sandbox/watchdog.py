@@ -52,39 +52,30 @@ class Watchdog:
         """Why the process must end; "" if it ended before there was a reason."""
         born, looks = time.monotonic(), 0
         while self._confined.process.returncode is None:
-            look = self._excess if looks % _FILES_EVERY else self._any_excess
+            thorough = looks % _FILES_EVERY == 0
             # Not in the event loop, which serves the messages of all kernels.
-            cause = await asyncio.to_thread(look, time.monotonic() - born)
+            cause = await asyncio.to_thread(self._excess, time.monotonic() - born, thorough)
             if cause and self._confined.process.poll() is None:
                 return cause
             looks += 1
             await asyncio.sleep(_PULSE)
         return ""
 
-    def _excess(self, age: float) -> str:
+    def _excess(self, age: float, thorough: bool) -> str:
+        """What is too much, in words. ``thorough``: also of what takes longer to find out."""
         quota = self._site.quota
         if age > quota.lifetime:
             return _killed(f"it has run for {age:.0f} s", f"{quota.lifetime:.0f}")
-        members = self._members()
+        members = family(self._confined.roots())
         if len(members) > quota.processes:
             return _killed(f"{len(members)} processes", str(quota.processes))
-        used = memory(members, quota.memory)
+        used = memory(members, quota.memory) + (page_tables(members) if thorough else 0)
         if used > quota.memory:
             return _killed(f"{used / MIB:,.0f} MiB of memory", f"{quota.memory / MIB:,.0f}")
-        return ""
+        return (self._too_much_open(members) or self._too_many_files()) if thorough else ""
 
-    def _members(self) -> set[int]:
-        return family(self._confined.roots())
-
-    def _any_excess(self, age: float) -> str:
-        """Also of what takes longer to find out."""
-        return self._excess(age) or self._too_much_open() or self._too_many_files()
-
-    def _too_much_open(self) -> str:
-        quota, members = self._site.quota, self._members()
-        used = memory(members, quota.memory) + page_tables(members)
-        if used > quota.memory:
-            return _killed(f"{used / MIB:,.0f} MiB of memory", f"{quota.memory / MIB:,.0f}")
+    def _too_much_open(self, members: set[int]) -> str:
+        quota = self._site.quota
         count, nameless = open_files(members)
         if count > quota.open_files:
             return _killed(f"{count:,} open files", f"{quota.open_files:,}")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from kernel_tool.kernel import Kernel
 from kernel_tool.launch import Launcher
+from kernel_tool.scratch import scratch_folder
+from kernel_tool.servers import shared_server
 from kernel_tool.session import Limits, Session, SubmitTool
 
 CELLS = {
@@ -72,3 +76,14 @@ def open_session(notebook: Path, workspace: Path) -> OpenSession:
 async def session(open_session: OpenSession) -> AsyncIterator[Session]:
     async with open_session() as running:
         yield running
+
+
+@pytest.fixture
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A temporary folder of our own, so that whatever is left in it is a kernel's."""
+    shared_server(sys.executable)
+    with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as folder:
+        Path(folder).chmod(0o711)
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        scratch_folder("first").rmdir()  # with it comes what clears up after this process
+        yield Path(folder)

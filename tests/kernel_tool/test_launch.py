@@ -10,9 +10,8 @@ import secrets
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -23,8 +22,6 @@ from kernel_tool.launch import Launcher
 from kernel_tool.outputs import output_text
 from kernel_tool.sandbox.environment import environment as environment_of
 from kernel_tool.sandbox.tier import Tier
-from kernel_tool.scratch import scratch_folder
-from kernel_tool.servers import shared_server
 from tests.tiers import available
 
 ROOT = Path(__file__).parents[2]
@@ -113,17 +110,6 @@ def soon(holds: Callable[[], object], patience: float = 20.0) -> bool:
 def left_in(folder: Path) -> list[Path]:
     """What is in the folders that processes made in a temporary folder."""
     return [path for root in folder.iterdir() for path in root.iterdir()]
-
-
-@pytest.fixture
-def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A temporary folder of our own, so that whatever is left in it is a kernel's."""
-    shared_server(sys.executable)
-    with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as folder:
-        Path(folder).chmod(0o711)
-        monkeypatch.setattr(tempfile, "tempdir", folder)
-        scratch_folder("first").rmdir()  # with it comes what clears up after this process
-        yield Path(folder)
 
 
 async def test_the_environment_holds_nothing_of_the_callers(launcher, monkeypatch):

@@ -18,19 +18,18 @@ from kernel_tool.sandbox import bubblewrap, seccomp
 from kernel_tool.sandbox.grants import grants
 from kernel_tool.sandbox.probe import Findings, probe
 from kernel_tool.sandbox.quota import MIB, Quota
-from kernel_tool.sandbox.tier import Tier
+from kernel_tool.sandbox.tier import CONFINING, Tier
 from kernel_tool.sandbox.visible import Visible, visible
 from tests.tiers import available
 
 ROOT = Path(__file__).parents[2]
-CONFINING = [Tier.BUBBLEWRAP, Tier.LANDLOCK]
 DOCTOR = [sys.executable, "-m", "kernel_tool.doctor"]
 AS_USER_RUN = """
 import asyncio, sys
 from kernel_tool.kernel import Kernel
 from kernel_tool.launch import Launcher
 from kernel_tool.sandbox.probe import probe
-from kernel_tool.sandbox.tier import Tier
+from kernel_tool.sandbox.tier import CONFINING, Tier
 
 async def main():
     tier = Tier(sys.argv[1])

@@ -10,25 +10,20 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from kernel_tool.launch import Launcher
-from kernel_tool.sandbox.tier import Tier
-from kernel_tool.scratch import scratch_folder
-from kernel_tool.servers import shared_server
+from kernel_tool.sandbox.tier import CONFINING, Tier
 from kernel_tool.session import Limits, Session, SubmitTool
 from tests.tiers import available
 
 pytestmark = pytest.mark.matrix
 ROOT = Path(__file__).parents[2]
 EPISODES, KILLED = 180, 20
-TIERS = [Tier.BUBBLEWRAP, Tier.LANDLOCK]
 NOTEBOOK = ROOT / "notebooks" / "transits" / "transits.ipynb"
 SUBMIT = SubmitTool("Hands in.", {"type": "object", "properties": {}}, lambda _: [])
 CODE = (
@@ -99,17 +94,6 @@ def mounts() -> str:
     return Path("/proc/self/mountinfo").read_text()
 
 
-@pytest.fixture
-def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A temporary folder of our own; what serves all kernels is there before."""
-    shared_server(sys.executable)
-    with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as folder:
-        Path(folder).chmod(0o711)
-        monkeypatch.setattr(tempfile, "tempdir", folder)
-        scratch_folder("first").rmdir()
-        yield Path(folder)
-
-
 async def dropped(launcher: Launcher, way: int) -> None:
     """One episode that ends in good order, by cancellation while it runs, or while it starts."""
     task = asyncio.create_task(episode(launcher))
@@ -121,7 +105,7 @@ async def dropped(launcher: Launcher, way: int) -> None:
 
 
 async def test_nothing_is_left_of_two_hundred_episodes(temporary):
-    for tier in TIERS:
+    for tier in CONFINING:
         available(tier)
     random.seed(0)
     folders, running, mounted, handles = (
@@ -138,12 +122,12 @@ async def test_nothing_is_left_of_two_hundred_episodes(temporary):
         return [*filter(ours, started), *map(str, made), *sockets(temporary)]
 
     for number in range(EPISODES):
-        await dropped(Launcher(tier=TIERS[number % 2]), number % 3)
+        await dropped(Launcher(tier=CONFINING[number % 2]), number % 3)
     assert left() == []
     assert open_files() <= handles + 2
     for number in range(KILLED):
         way = "forked" if number % 4 < 2 else "cold"
-        await asyncio.to_thread(killed, temporary, TIERS[number % 2], way)
+        await asyncio.to_thread(killed, temporary, CONFINING[number % 2], way)
     deadline = time.monotonic() + 60
     while left() and time.monotonic() < deadline:  # noqa: ASYNC110 - nothing tells
         await asyncio.sleep(0.5)
