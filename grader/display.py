@@ -1,39 +1,97 @@
-"""What a run shows in a terminal: a bar a trial, a line as each ends, a table at the end."""
+"""What a run shows in a terminal while it goes on: a bar a trial, and a line as each ends."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
+from grader.agents.base import Usage
+from grader.agents.pricing import cost
 from grader.records import Trial
+from grader.transcript import Event, ResultEvent, Start, TurnEvent
 
 
-class Display:
-    """A watcher that draws. On what is no terminal it prints only the lines.
+class Lines:
+    """A watcher that prints a line as each attempt ends, and nothing else: for logs."""
 
-    ``ended``: the finished trials, so that an interrupted run still has a summary.
-    """
-
-    def __init__(self, console: Console, trials: int) -> None:
+    def __init__(self, console: Console) -> None:
         self._console = console
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Nothing is held."""
+
+    def event(self, trial: int, event: Event) -> None:
+        """Steps are not told."""
+
+    def grading(self, trial: int) -> None:
+        """Nor this."""
+
+    def ended(self, trial: Trial) -> None:
+        self._console.print(trial_line(trial), highlight=False, soft_wrap=True)
+
+
+@dataclass
+class _Live:
+    """What is shown of a trial under way."""
+
+    bar: TaskID
+    model: str | None = None
+    turns: int = 0
+    calls: int = 0
+    usage: Usage = field(default_factory=Usage)
+    doing: str = "starting"
+
+    def see(self, event: Event) -> None:
+        match event:
+            case Start():
+                self.model, self.doing = event.model, "turn 1: thinking"
+            case TurnEvent():
+                self.turns, self.usage = event.n, self.usage + Usage(**event.usage)
+                self.doing = f"turn {event.n}: {', '.join(call.name for call in event.calls)}"
+            case ResultEvent():
+                self.calls, self.doing = self.calls + 1, f"turn {self.turns + 1}: thinking"
+
+    @property
+    def spent(self) -> str:
+        dollars = cost(self.model, self.usage)
+        price = "" if dollars is None else f"  ${dollars:.2f}"
+        return f"{self.usage.total:,} tokens{price}" if self.usage.total else ""
+
+
+class Bars(Lines):
+    """A watcher that draws a bar for each trial under way: calls against their budget, turn, tool,
+    tokens, cost. On what is no terminal only the lines are printed."""
+
+    def __init__(self, console: Console, trials: int, done: int, most_calls: int) -> None:
+        super().__init__(console)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=20),
             TextColumn("{task.fields[doing]}"),
+            TextColumn("{task.fields[spent]}", style="dim"),
             TimeElapsedColumn(),
             console=console,
             transient=True,
+            disable=not console.is_terminal,
         )
-        self._total = self._progress.add_task("all trials", total=trials, doing=f"0 of {trials}")
-        self._trials = trials
-        self.ended: list[Trial] = []
-        self._running: dict[int, TaskID] = {}
+        self._trials, self._done, self._most_calls = trials, done, most_calls
+        self._total = self._progress.add_task("all trials", total=trials, doing="", spent="")
+        self._live: dict[int, _Live] = {}
+        self._count()
 
-    def __enter__(self) -> Display:
+    def __enter__(self) -> Bars:
         self._progress.start()
         return self
 
@@ -45,85 +103,101 @@ class Display:
     ) -> None:
         self._progress.stop()
 
-    def doing(self, trial: int, what: str) -> None:
-        if trial not in self._running:
-            self._running[trial] = self._progress.add_task(f"trial {trial}", total=None, doing=what)
-        self._progress.update(self._running[trial], doing=what)
+    def event(self, trial: int, event: Event) -> None:
+        live = self._live.get(trial) or self._start(trial)
+        live.see(event)
+        self._progress.update(live.bar, completed=live.calls, doing=live.doing, spent=live.spent)
 
-    def finished(self, trial: Trial) -> None:
-        running = self._running.pop(trial.trial, None)
-        if running is not None:
-            self._progress.remove_task(running)
-        self.ended.append(trial)
-        self._progress.update(
-            self._total, completed=len(self.ended), doing=f"{len(self.ended)} of {self._trials}"
+    def grading(self, trial: int) -> None:
+        live = self._live.get(trial) or self._start(trial)
+        self._progress.update(live.bar, doing="grading")
+
+    def ended(self, trial: Trial) -> None:
+        live = self._live.pop(trial.trial, None)
+        if live is not None:
+            self._progress.remove_task(live.bar)
+        self._done += trial.outcome != "infrastructure"
+        self._count()
+        super().ended(trial)
+
+    def _start(self, trial: int) -> _Live:
+        bar = self._progress.add_task(
+            f"trial {trial}", total=self._most_calls, doing="starting", spent=""
         )
-        self._console.print(trial_line(trial), highlight=False)
+        self._live[trial] = _Live(bar)
+        return self._live[trial]
+
+    def _count(self) -> None:
+        doing = f"{self._done} of {self._trials}"
+        self._progress.update(self._total, completed=self._done, doing=doing)
+
+
+class Follower(Lines):
+    """A watcher that follows one episode word by word, and the next one once it has ended."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._followed: int | None = None
+
+    def event(self, trial: int, event: Event) -> None:
+        if self._followed is None and isinstance(event, Start):
+            self._followed = trial
+        if self._followed == trial:
+            for line in event_lines(event):
+                self._console.print(f"[dim]trial {trial}[/dim]  {line}", highlight=False)
+
+    def grading(self, trial: int) -> None:
+        if self._followed == trial:
+            self._console.print(f"[dim]trial {trial}  grading[/dim]", highlight=False)
+
+    def ended(self, trial: Trial) -> None:
+        if self._followed == trial.trial:
+            self._followed = None
+        super().ended(trial)
+
+
+_SHOWN = 600  # characters of a text, a call or a result
+
+
+def event_lines(event: Event) -> list[str]:
+    """An event for a terminal, in rich's markup."""
+    match event:
+        case TurnEvent():
+            said = [f"[bold]turn {event.n}[/bold]  {_short(event.text or event.thinking)}"]
+            return said + [
+                f"[cyan]{escape(call.name)}[/cyan] {_short(str(call.arguments))}"
+                for call in event.calls
+            ]
+        case ResultEvent():
+            text = "\n".join(part.text for part in event.content if part.type == "text")
+            plots = sum(part.type == "image" for part in event.content)
+            fault = f"[red]{event.fault} error[/red] " if event.fault else ""
+            return [f"{fault}{_short(text)}" + (f" [dim]+ {plots} plots[/dim]" if plots else "")]
+        case Start():
+            return [f"{escape(event.agent)} plays {escape(event.variant)}"]
+    detail = getattr(event, "text", "") or getattr(event, "detail", "")
+    return [f"[yellow]{event.type}[/yellow] {_short(detail)}"]
+
+
+def _short(text: str) -> str:
+    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]} … {len(text) - _SHOWN:,} more"
+    return escape("".join(c for c in shown if c.isprintable() or c == "\n"))
 
 
 _COLOUR = {"passed": "green", "failed": "red", "infrastructure": "yellow"}
 
 
 def trial_line(trial: Trial) -> str:
-    """One line on how a trial ended."""
+    """One line on how an attempt ended, in rich's markup."""
     reason = f" {trial.failure_reason.value}" if trial.failure_reason else ""
     fixed = sum(bug.fixed for bug in trial.bugs)
     reported = sum(bug.reported for bug in trial.bugs)
     bugs = f"  repaired {fixed}, reported {reported} of {len(trial.bugs)}" if trial.bugs else ""
-    detail = f"  {trial.detail[:100]}" if trial.outcome == "infrastructure" else ""
+    detail = f"  {escape(' '.join(trial.detail[:300].split()))}" if not trial.bugs else ""
     colour = _COLOUR[trial.outcome]
+    spent = "" if trial.cost is None else f", ${trial.cost:.2f}"
+    again = "" if trial.attempt == 1 else f", attempt {trial.attempt}"
     return (
         f"trial {trial.trial:>3}  [{colour}]{trial.outcome}{reason}[/{colour}]{bugs}{detail}"
-        f"  {trial.tool_calls} calls, {trial.seconds:.0f} s"
+        f"  {trial.tool_calls} calls, {trial.seconds:.0f} s{spent}{again}"
     )
-
-
-def print_summary(console: Console, summary: dict[str, Any]) -> None:
-    """The closing tables of a run."""
-    table = Table(title=f"{summary['task']}, agent {summary['agent']}", title_justify="left")
-    table.add_column("")
-    table.add_column("", justify="right")
-    for name, value in _rows(summary):
-        table.add_row(name, value)
-    console.print(table)
-    bugs = Table(title="planted bugs", title_justify="left")
-    for heading in ("bug", "repaired", "reported"):
-        bugs.add_column(heading, justify="left" if heading == "bug" else "right")
-    for bug, rates in summary["bugs"].items():
-        bugs.add_row(bug, percent(rates["fixed"]), percent(rates["reported"]))
-    console.print(bugs)
-
-
-def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
-    low, high = summary["band"]
-    value, inside = summary["pass_rate"], "undefined"
-    if value is not None:
-        inside = "yes" if low <= value <= high else "no"
-        inside += f" (probability that the true rate is: {percent(summary['p_in_band'])})"
-    interval = summary["ci95"]
-    trials = summary["trials"]
-    usage = sum(summary["usage"].values())
-    rows = [
-        ("passed", f"{summary['passed']} of {trials}"),
-        ("pass rate", percent(value)),
-        ("95% interval", "undefined" if interval is None else " to ".join(map(percent, interval))),
-        (f"in the band of {percent(low)} to {percent(high)}", inside),
-        ("failed for", ", ".join(f"{k} {n}" for k, n in summary["failure_reasons"].items()) or "-"),
-        ("infrastructure faults", str(summary["infrastructure"])),
-        ("tool calls", str(summary["tool_calls"])),
-        (
-            "calls failed by a tool / by the agent",
-            f"{summary['tool_errors']} / {summary['model_errors']}",
-        ),
-        ("tokens", f"{usage:,}"),
-        ("cost", "-" if summary["cost"] is None else f"${summary['cost']:.2f}"),
-        ("seconds in all", f"{summary['seconds']:.0f}"),
-    ]
-    if summary["known_pass_rate"] is not None:
-        rows.insert(2, ("known true rate of this agent", percent(summary["known_pass_rate"])))
-    return rows
-
-
-def percent(value: float | None) -> str:
-    """A share in percent; None is undefined."""
-    return "undefined" if value is None else f"{100 * value:.0f}%"

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import time
-from datetime import datetime
-from importlib.metadata import version
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -15,15 +14,20 @@ from rich.console import Console
 from grader.agents.base import Agent, AgentError
 from grader.agents.claude import DEFAULT_MODEL, ClaudeAgent
 from grader.agents.scripted import PLANS, apprentice_rate, scripted_agent
-from grader.display import Display, print_summary
-from grader.records import FolderError, RunConfig, RunFolder, new_run_path
+from grader.agents.spending import Purse
+from grader.display import Bars, Follower, Lines
+from grader.estimate import estimate
+from grader.records import RunConfig, Trial
+from grader.run_config import AGENTS, new_config, refuse_changes, run_to_resume, settings
+from grader.run_folder import FolderError, RunFolder, new_run_path, read_run
 from grader.sandbox import launcher_of, sandbox_option
 from grader.summary import summarise
+from grader.tables import print_summary, result_line
 from grader.trials import MakeAgent, Plan, run_trials
 from task_spec.cli import Failure, run, variant_of, variant_options
 from task_spec.variant import Variant
 
-AGENTS = ("auto", "claude", *PLANS)
+UNFINISHED = 3  # exit status of a run that stopped before its trials were done
 _NO_MODEL = (
     "No model takes part: {agent} is a script that knows the answers. Its pass rate says nothing "
     "about a model. To run one, set ANTHROPIC_API_KEY (and --model)."
@@ -42,14 +46,37 @@ _NO_MODEL = (
 @click.option("--model", help=f"Model of agent claude.  [default: {DEFAULT_MODEL}]")
 @click.option("--trials", default=10, show_default=True, type=click.IntRange(1))
 @click.option(
+    "--until-decided",
+    is_flag=True,
+    help="Stop as soon as it is settled whether the pass rate lies in the band; "
+    "--trials is then the most there will be.",
+)
+@click.option(
     "--concurrency", default=2, show_default=True, type=click.IntRange(1), help="Trials at a time."
 )
 @click.option(
-    "--seed",
-    default=0,
+    "--retries",
+    default=2,
     show_default=True,
     type=click.IntRange(0),
-    help="Draws the unpublished worlds, and what scripted agents do.",
+    help="How often a trial that a fault of the machinery has ended is tried again.",
+)
+@click.option(
+    "--trial-minutes",
+    default=120.0,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="Wall time of one attempt at a trial; one that takes longer counts as infrastructure.",
+)
+@click.option(
+    "--max-cost",
+    type=click.FloatRange(0, min_open=True),
+    help="USD: stop before a request that could exceed it.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    help="Draws the unpublished worlds, and what scripted agents do.  [default: drawn at random]",
 )
 @click.option(
     "--variant",
@@ -63,58 +90,115 @@ _NO_MODEL = (
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder of the run.  [default: new under runs/]"
 )
-def main(
-    task: str,
-    bugs: int | None,
-    only: str | None,
-    agent: str,
-    model: str | None,
-    trials: int,
-    concurrency: int,
-    seed: int,
-    variant_seed: int,
-    unsafe_no_sandbox: bool,
-    out: Path | None,
-) -> None:
-    """Run trials of an agent on a task, and print its pass rate."""
-    variant = variant_of(task, bugs, only, variant_seed)
-    name = (
-        agent
-        if agent != "auto"
-        else "claude"
-        if os.environ.get("ANTHROPIC_API_KEY")
-        else "apprentice"
-    )
-    if model is not None and name != "claude":
-        raise Failure(f"--model goes with --agent claude; {name} has no model")
-    model = (model or DEFAULT_MODEL) if name == "claude" else None
-    launcher = launcher_of(unsafe_no_sandbox)
-    plan = Plan(variant, _maker(name, model, variant), trials, concurrency, seed, launcher)
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Go on with the run in this folder, by its settings.",
+)
+@click.option("--verbose", is_flag=True, help="Follow one episode at a time, word by word.")
+@click.option("--quiet", is_flag=True, help="A line a trial and one at the end.")
+@click.pass_context
+def main(context: click.Context, /, **options: Any) -> None:
+    """Run trials of an agent on a task, and print its pass rate.
+
+    Exit status: 0 the trials are done, 2 wrong use, 3 stopped before they were done.
+    """
+    if options["verbose"] and options["quiet"]:
+        raise Failure("--verbose and --quiet exclude each other: give one of them")
+    launcher = launcher_of(options["unsafe_no_sandbox"])
     try:
-        asyncio.run(_preflight(name, model))
-        folder = RunFolder(out or new_run_path(task, name))
+        before = run_to_resume(options)
+        if before is not None:
+            options |= settings(before.config, _defaulted(context))
+        variant = variant_of(*(options[name] for name in ("task", "bugs", "only", "variant_seed")))
+        config = new_config(options, variant, launcher)
+        if before is not None:
+            refuse_changes(before.config, config)
+        asyncio.run(_preflight(config))
+        folder = _folder(options, config)
     except (FolderError, AgentError) as error:
         raise Failure(str(error)) from None
-    config = RunConfig(
-        task=task,
-        variant=variant.name,
-        bugs=tuple(bug.id for bug in variant.bugs),
-        variant_seed=variant_seed,
-        agent=name,
-        model=model,
-        trials=trials,
-        concurrency=concurrency,
-        seed=seed,
-        confined=plan.launcher.confined,
-        sandbox=plan.launcher.tier.value,
-        started=datetime.now().astimezone().isoformat(timespec="seconds"),
-        version=version("silent-bugs"),
+    plan = Plan(
+        variant,
+        _maker(config, variant, _purse(config, read_run(folder.path).attempts)),
+        config.trials,
+        config.concurrency,
+        config.seed,
+        launcher,
+        retries=config.retries,
+        trial_seconds=60 * config.trial_minutes,
+        until_decided=config.until_decided,
     )
-    _run(plan, config, folder, Console())
+    sys.exit(_run(plan, config, folder, options))
 
 
-def _run(plan: Plan, config: RunConfig, folder: RunFolder, console: Console) -> None:
+def _defaulted(context: click.Context) -> set[str]:
+    """The options that were not given."""
+    default = click.core.ParameterSource.DEFAULT
+    return {name for name in context.params if context.get_parameter_source(name) is default}
+
+
+async def _preflight(config: RunConfig) -> None:
+    if config.model is None:
+        return
+    agent = ClaudeAgent(config.model, purse=_purse(config))
+    try:
+        await agent.preflight()
+    finally:
+        await agent.close()
+
+
+def _folder(options: dict[str, Any], config: RunConfig) -> RunFolder:
+    if options["resume"] is not None:
+        folder = RunFolder.resume(options["resume"])
+    else:
+        folder = RunFolder.create(options["out"] or new_run_path(config.task, config.agent))
     folder.write("config.json", config)
+    return folder
+
+
+def _purse(config: RunConfig, attempts: Sequence[Trial] = ()) -> Purse | None:
+    if config.max_cost is None:
+        return None
+    return Purse(config.max_cost, sum(attempt.cost or 0.0 for attempt in attempts))
+
+
+def _maker(config: RunConfig, variant: Variant, purse: Purse | None) -> MakeAgent:
+    def make(seed: int) -> Agent:
+        if config.model is not None:
+            return ClaudeAgent(config.model, purse=purse)
+        return scripted_agent(config.agent, variant, seed)
+
+    return make
+
+
+def _run(plan: Plan, config: RunConfig, folder: RunFolder, options: dict[str, Any]) -> int:
+    console = Console()
+    if not options["quiet"]:
+        _announce(console, plan, config, folder)
+    stopped = "interrupted"
+    try:
+        with _watcher(console, plan, folder, options) as watcher:
+            stopped = asyncio.run(run_trials(plan, folder, watcher)) or ""
+    finally:
+        known = apprentice_rate(plan.variant) if config.agent == "apprentice" else None
+        summary = summarise(read_run(folder.path), known)
+        folder.write("summary.json", {**summary, "stopped": stopped})
+    if options["quiet"]:
+        console.print(f"{folder.path}: {result_line(summary)}", highlight=False, soft_wrap=True)
+    else:
+        print_summary(console, summary)
+        console.print(f"to review it: python -m grader.export {folder.path} --format html")
+    if stopped:
+        console.print(stopped, style="yellow", highlight=False)
+    if summary["open"] + summary["infrastructure"] and not stopped.startswith("settled"):
+        console.print(f"to go on: python -m grader.run_trials --resume {folder.path}")
+        return UNFINISHED
+    return 0
+
+
+def _announce(console: Console, plan: Plan, config: RunConfig, folder: RunFolder) -> None:
     console.print(
         f"{config.trials} trials of {config.variant}, agent {config.agent}, in {folder.path}"
     )
@@ -123,35 +207,18 @@ def _run(plan: Plan, config: RunConfig, folder: RunFolder, console: Console) -> 
     console.print(
         f"kernels: {plan.launcher.tier.description}", style=None if config.confined else "bold red"
     )
-    started, display = time.monotonic(), Display(console, plan.trials)
-    try:
-        with display:
-            asyncio.run(run_trials(plan, folder, display))
-    finally:
-        known = apprentice_rate(plan.variant) if config.agent == "apprentice" else None
-        summary = summarise(config, plan.variant, display.ended, time.monotonic() - started, known)
-        folder.write("summary.json", summary)
-    print_summary(console, summary)
-    console.print(f"transcripts to read: python -m grader.export {folder.path} --format html")
+    if costs := estimate(config, folder.path.parent):
+        console.print(costs, highlight=False)
 
 
-def _maker(name: str, model: str | None, variant: Variant) -> MakeAgent:
-    def make(seed: int) -> Agent:
-        if model is not None:
-            return ClaudeAgent(model)
-        return scripted_agent(name, variant, seed)
-
-    return make
-
-
-async def _preflight(name: str, model: str | None) -> None:
-    if name != "claude" or model is None:
-        return
-    agent = ClaudeAgent(model)
-    try:
-        await agent.preflight()
-    finally:
-        await agent.close()
+def _watcher(console: Console, plan: Plan, folder: RunFolder, options: dict[str, Any]) -> Lines:
+    if options["quiet"]:
+        return Lines(console)
+    if options["verbose"]:
+        return Follower(console)
+    known = read_run(folder.path).trials
+    done = sum(trial.outcome != "infrastructure" for trial in known)
+    return Bars(console, plan.trials, done, plan.variant.task.budgets.tool_calls)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The summary of a run: pass rate with its interval, reasons, bugs, costs."""
+"""The summary of a run: pass rate with its intervals, reasons, bugs, costs."""
 
 from __future__ import annotations
 
@@ -7,46 +7,56 @@ from collections.abc import Sequence
 from typing import Any
 
 from grader.records import RunConfig, Trial
-from grader.stats import BAND, p_in_band, rate, wilson
-from task_spec.variant import Variant
+from grader.run_folder import Run
+from grader.stats import (
+    BAND,
+    band_probabilities,
+    credible,
+    effective_reasons,
+    p_in_band,
+    pass_at_k,
+    rate,
+    wilson,
+)
+
+_KS = (1, 2, 4, 8)
 
 
-def summarise(
-    config: RunConfig,
-    variant: Variant,
-    trials: Sequence[Trial],
-    seconds: float,
-    known_rate: float | None = None,
-) -> dict[str, Any]:
-    """What ``summary.json`` holds. Infrastructure faults stay out of the pass rate."""
-    graded = [trial for trial in trials if trial.outcome != "infrastructure"]
+def summarise(run: Run, known_rate: float | None = None) -> dict[str, Any]:
+    """What ``summary.json`` holds. Infrastructure faults stay out of the pass rate, and what they
+    cost does not."""
+    graded = [trial for trial in run.trials if trial.outcome != "infrastructure"]
     passed = sum(trial.outcome == "passed" for trial in graded)
-    costs = [trial.cost for trial in trials if trial.cost is not None]
+    reasons = _reasons(graded)
+    sides = band_probabilities(passed, len(graded))
     return {
-        "task": config.task,
-        "variant": config.variant,
-        "agent": config.agent,
-        "model": config.model,
-        "seed": config.seed,
-        "confined": config.confined,
-        "sandbox": config.sandbox,
+        **_facts(run.config),
         "trials": len(graded),
-        "infrastructure": len(trials) - len(graded),
+        "open": run.config.trials - len(run.trials),
+        "infrastructure": len(run.trials) - len(graded),
+        "repeated": len(run.attempts) - len(run.trials),
         "passed": passed,
         "pass_rate": rate(passed, len(graded)),
         "ci95": wilson(passed, len(graded)),
+        "credible95": credible(passed, len(graded)),
         "band": list(BAND),
         "p_in_band": p_in_band(passed, len(graded)),
+        "p_below_in_above": list(sides) if sides else None,
+        "pass_at_k": {str(k): pass_at_k(passed, len(graded), k) for k in _KS},
         "known_pass_rate": known_rate,
-        "failure_reasons": _reasons(graded),
-        "bugs": {bug.id: _bug(bug.id, graded) for bug in variant.bugs},
-        "tool_errors": sum(trial.tool_errors for trial in trials),
-        "model_errors": sum(trial.model_errors for trial in trials),
-        "tool_calls": sum(trial.tool_calls for trial in trials),
-        "usage": _usage(trials),
-        "cost": sum(costs) if costs else None,
-        "seconds": seconds,
+        "failure_reasons": reasons,
+        "effective_reasons": effective_reasons(reasons.values()),
+        "bugs": {bug: _bug(bug, graded) for bug in run.config.bugs},
+        "tool_errors": sum(trial.tool_errors for trial in run.attempts),
+        "model_errors": sum(trial.model_errors for trial in run.attempts),
+        "tool_calls": sum(trial.tool_calls for trial in run.attempts),
+        **_spent(run.attempts),
     }
+
+
+def _facts(config: RunConfig) -> dict[str, Any]:
+    names = ("task", "variant", "agent", "model", "seed", "confined", "sandbox")
+    return {name: getattr(config, name) for name in names}
 
 
 def _reasons(trials: Sequence[Trial]) -> dict[str, int]:
@@ -54,15 +64,26 @@ def _reasons(trials: Sequence[Trial]) -> dict[str, int]:
     return dict(found.most_common())
 
 
-def _bug(bug_id: str, trials: Sequence[Trial]) -> dict[str, float | None]:
+def _bug(bug_id: str, trials: Sequence[Trial]) -> dict[str, Any]:
     """Rates over the trials that got as far as being measured."""
     results = [bug for trial in trials for bug in trial.bugs if bug.id == bug_id]
+    handled = sum(bug.fixed and bug.reported for bug in results)
     return {
+        "trials": len(results),
         "fixed": rate(sum(bug.fixed for bug in results), len(results)),
         "reported": rate(sum(bug.reported for bug in results), len(results)),
+        "handled": rate(handled, len(results)),
+        "handled_ci95": wilson(handled, len(results)),
     }
 
 
-def _usage(trials: Sequence[Trial]) -> dict[str, int]:
+def _spent(attempts: Sequence[Trial]) -> dict[str, Any]:
+    """Of all attempts. ``cost`` is None where that of one is unknown, since a sum would mislead."""
     kinds = ("input", "output", "cache_read", "cache_write")
-    return {kind: sum(trial.usage.get(kind, 0) for trial in trials) for kind in kinds}
+    costs = [attempt.cost for attempt in attempts if any(attempt.usage.values())]
+    known = [each for each in costs if each is not None]
+    return {
+        "usage": {kind: sum(a.usage.get(kind, 0) for a in attempts) for kind in kinds},
+        "cost": sum(known) if known and len(known) == len(costs) else None,
+        "seconds": sum(attempt.seconds for attempt in attempts),
+    }

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import time
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from grader.agents.base import Turn
+from grader.agents.base import Turn, Usage
 from kernel_tool.results import Image, Text, ToolResult
 
 
@@ -109,11 +110,21 @@ class Note(_Event):
 
 
 class End(_Event):
-    """The last line: how the episode ended."""
+    """The last line: how the episode ended.
+
+    ``usage``: tokens of a turn that failed, which no turn above has.
+    """
 
     type: Literal["end"] = "end"
     reason: Literal["submitted", "no_submission", "out_of_budget", "infrastructure", "interrupted"]
     detail: str = ""
+    usage: dict[str, int] = Field(default_factory=dict)
+    kernel_seconds: float | None = None
+
+    @property
+    def played(self) -> bool:
+        """Whether the agent came to an end of its own, which can be judged."""
+        return self.reason not in ("infrastructure", "interrupted")
 
 
 Event = Annotated[Start | TurnEvent | ResultEvent | Note | End, Field(discriminator="type")]
@@ -127,14 +138,21 @@ def _part(part: Text | Image) -> TextPart | ImagePart:
 
 
 class Transcript:
-    """Appends events to a file, flushing each, so that a killed run keeps what it did."""
+    """Appends events to a file, flushing each, so that a killed run keeps what it did.
 
-    def __init__(self, path: Path) -> None:
+    ``listener`` is told each event once it is written.
+    """
+
+    def __init__(self, path: Path, listener: Callable[[Event], None] = lambda _: None) -> None:
         self._file = path.open("a", encoding="utf-8")
+        self._listener = listener
 
     def write(self, event: Event) -> None:
         self._file.write(json.dumps(event.model_dump(mode="json")) + "\n")
         self._file.flush()
+        if isinstance(event, End):
+            os.fsync(self._file.fileno())
+        self._listener(event)
 
     def __enter__(self) -> Transcript:
         return self
@@ -151,4 +169,30 @@ class Transcript:
 def read_transcript(path: Path) -> Iterator[Event]:
     """The events of a transcript; a last line cut by a kill is left out."""
     for line in path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]:
-        yield _EVENT.validate_json(line)
+        # By Python's parser: it takes halves of surrogate pairs, which a model may write.
+        yield _EVENT.validate_python(json.loads(line))
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What an episode used, counted from its events."""
+
+    turns: int = 0
+    tool_calls: int = 0
+    tool_errors: int = 0
+    model_errors: int = 0
+    usage: Usage = field(default_factory=Usage)
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> Tally:
+        events = list(events)
+        turns = [event for event in events if isinstance(event, TurnEvent)]
+        results = [event for event in events if isinstance(event, ResultEvent)]
+        used = [event.usage for event in events if isinstance(event, TurnEvent | End)]
+        return cls(
+            turns=len(turns),
+            tool_calls=len(results),
+            tool_errors=sum(result.fault == "tool" for result in results),
+            model_errors=sum(result.fault == "model" for result in results),
+            usage=sum((Usage(**each) for each in used), Usage()),
+        )

@@ -1,33 +1,25 @@
-"""Running trials: stage, let the agent play, grade, record."""
+"""Running trials: a few at a time, each attempt played, judged and recorded."""
 
 from __future__ import annotations
 
 import asyncio
-import shutil
-import time
+from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-import nbformat
 import numpy as np
 
-from grader.agents.base import Agent, AgentError, Usage
-from grader.agents.pricing import cost
-from grader.episode import EpisodeEnd, run_episode
-from grader.grading import confinement, failed, grade_text
-from grader.records import Outcome, RunFolder, Trial, answer_key, write_json
-from grader.report import problems
-from grader.submission import ReportError, parse_report
-from grader.transcript import Start, Transcript
-from grader.verdict import CheckResult, FailureReason, Verdict
+from grader.agents.base import Agent, AgentError
+from grader.decide import first_settled
+from grader.judging import judge_trial
+from grader.playing import play
+from grader.records import Trial, trial_of
+from grader.run_folder import RunFolder, events_in, read_run
+from grader.transcript import Event
+from grader.verdict import Verdict
 from kernel_tool.launch import Launcher
-from kernel_tool.session import Limits, Session, SubmitTool
-from task_spec.model import Budgets
-from task_spec.prompt import BUDGET, SUBMITTED, render_prompt
-from task_spec.staging import stage_workspace
-from task_spec.submit_tool import SUBMIT_DESCRIPTION, report_schema
 from task_spec.variant import Variant
 
 MakeAgent = Callable[[int], Agent]
@@ -36,14 +28,26 @@ MakeAgent = Callable[[int], Agent]
 class Watcher(Protocol):
     """Is told what trials are doing."""
 
-    def doing(self, trial: int, what: str) -> None: ...
+    def event(self, trial: int, event: Event) -> None:
+        """A step of the episode that is being played."""
 
-    def finished(self, trial: Trial) -> None: ...
+    def grading(self, trial: int) -> None:
+        """The episode is over, its submission is being graded."""
+
+    def ended(self, trial: Trial) -> None:
+        """An attempt has come to its end and is recorded."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run does: ``make_agent`` gets the seed of its trial."""
+    """What a run does.
+
+    make_agent: gets the seed of its trial. trials: how many at most; with ``until_decided`` it
+        ends as soon as it is settled whether the pass rate lies in the band.
+    retries: how often a trial is tried again that a fault of the machinery has ended, first after
+        ``pause`` seconds, then after twice as long each time.
+    trial_seconds: wall time of one attempt, grading included.
+    """
 
     variant: Variant
     make_agent: MakeAgent
@@ -51,6 +55,10 @@ class Plan:
     concurrency: int
     seed: int
     launcher: Launcher = field(default_factory=Launcher)
+    retries: int = 0
+    pause: float = 2.0
+    trial_seconds: float | None = None
+    until_decided: bool = False
 
 
 def trial_seed(seed: int, trial: int) -> int:
@@ -58,208 +66,83 @@ def trial_seed(seed: int, trial: int) -> int:
     return int(np.random.SeedSequence([seed, trial]).generate_state(1, np.uint64)[0] >> 1)
 
 
-async def run_trials(plan: Plan, folder: RunFolder, watcher: Watcher) -> list[Trial]:
-    """All trials of a run, a few at a time; each is recorded as it ends."""
-    gate = asyncio.Semaphore(plan.concurrency)
-    done: list[Trial] = []
+async def run_trials(plan: Plan, folder: RunFolder, watcher: Watcher) -> str | None:
+    """All trials of a run that ``folder`` does not have yet, each recorded as it ends.
 
-    async def one(number: int) -> None:
-        async with gate:
-            trial = await run_trial(plan, number, folder.trial(number), watcher)
-        folder.append(trial)
-        done.append(trial)
-        watcher.finished(trial)
-
-    async with asyncio.TaskGroup() as group:
-        for number in range(plan.trials):
-            group.create_task(one(number))
-    return sorted(done, key=lambda trial: trial.trial)
+    Returns why it stopped before all were done, or None.
+    """
+    return await _Trials(plan, folder, watcher).run()
 
 
-async def run_trial(plan: Plan, number: int, folder: Path, watcher: Watcher) -> Trial:
-    """One trial. A fault of the machinery becomes an ``infrastructure`` trial, not an exception."""
-    started = time.monotonic()
-    played: _Played | None = None
-    try:
-        played = await _play(plan, number, folder, lambda what: watcher.doing(number, what))
-        watcher.doing(number, "grading")
-        verdict = await _verdict(plan, number, played)
-    except Exception as error:  # whatever it is, the other trials go on
-        kind = "agent" if isinstance(error, AgentError) else type(error).__name__
-        return _trial(plan, number, played, None, f"{kind}: {error}", time.monotonic() - started)
-    write_json(folder / "verdict.json", verdict.model_dump(mode="json"))
-    return _trial(plan, number, played, verdict, verdict.detail, time.monotonic() - started)
+class _Trials:
+    def __init__(self, plan: Plan, folder: RunFolder, watcher: Watcher) -> None:
+        self.plan, self.folder, self.watcher = plan, folder, watcher
+        known = read_run(folder.path).trials
+        self.done = {trial.trial: trial for trial in known if trial.outcome != "infrastructure"}
+        self.open = deque(n for n in range(plan.trials) if n not in self.done)
+        self.stopped = self._decided()
 
+    async def run(self) -> str | None:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self.plan.concurrency):
+                group.create_task(self._work())
+        return self.stopped
 
-@dataclass(frozen=True)
-class _Played:
-    end: EpisodeEnd
-    notebook: str | None
-    report: object
-    tool_calls: int
-    tool_errors: int
-    model_errors: int
-    kernel_seconds: float
-    model: str | None
+    async def _work(self) -> None:
+        while self.open and self.stopped is None:
+            number = self.open.popleft()
+            self.done[number] = await self._trial(number)
+            self.stopped = self.stopped or self._decided()
 
+    async def _trial(self, number: int) -> Trial:
+        for retry in range(self.plan.retries + 1):
+            if retry:
+                await asyncio.sleep(self.plan.pause * 2 ** (retry - 1))
+                if not self.folder.played(number):
+                    self.folder.set_aside(number)
+            trial, lasting = await self._attempt(number)
+            self.folder.append(trial)
+            self.watcher.ended(trial)
+            if lasting:
+                self.stopped = trial.detail
+            if trial.outcome != "infrastructure" or self.stopped is not None:
+                break
+        return trial
 
-async def _play(plan: Plan, number: int, folder: Path, progress: Callable[[str], None]) -> _Played:
-    variant, seed = plan.variant, trial_seed(plan.seed, number)
-    agent = plan.make_agent(seed)
-    try:
-        with plan.launcher.workspace() as workspace:
-            notebook = await asyncio.to_thread(stage_workspace, variant, workspace)
-            shutil.copyfile(notebook, folder / "broken.ipynb")
-            write_json(folder / "planted.json", answer_key(variant))
-            session = Session(
-                notebook,
-                workspace,
-                plan.launcher,
-                _limits(variant.task.budgets),
-                _submit_tool(variant),
-            )
-            end = await _episode(plan, seed, agent, session, folder, progress)
-        return _handed_in(folder, session, end, agent.model)
-    finally:
-        await _close(agent)
-
-
-async def _episode(
-    plan: Plan,
-    seed: int,
-    agent: Agent,
-    session: Session,
-    folder: Path,
-    progress: Callable[[str], None],
-) -> EpisodeEnd:
-    variant = plan.variant
-    prompt = render_prompt(variant.task)
-    with Transcript(folder / "transcript.jsonl") as transcript:
-        async with session:
-            transcript.write(
-                Start(
-                    task=variant.task.name,
-                    variant=variant.name,
-                    agent=agent.name,
-                    model=agent.model,
-                    seed=seed,
-                    prompt=prompt,
-                    tools=[dict(tool) for tool in session.definitions],
-                )
-            )
-            progress("starting")
-            return await run_episode(
-                agent, session, prompt, variant.task.budgets, transcript, progress
-            )
-
-
-def _handed_in(folder: Path, session: Session, end: EpisodeEnd, model: str | None) -> _Played:
-    notebook, report = None, None
-    if session.submission is not None:
-        notebook = nbformat.writes(session.submission.notebook)
-        report = session.submission.report.get("bug_report")
-        (folder / "submission.ipynb").write_text(notebook, encoding="utf-8")
-        write_json(folder / "bug_report.json", report)
-    return _Played(
-        end,
-        notebook,
-        report,
-        session.calls,
-        session.tool_errors,
-        session.model_errors,
-        session.kernel_seconds,
-        model,
-    )
-
-
-async def _close(agent: Agent) -> None:
-    close = getattr(agent, "close", None)
-    if close is not None:
-        await close()
-
-
-async def _verdict(plan: Plan, number: int, played: _Played) -> Verdict:
-    if played.end.reason != "submitted" or played.notebook is None:
-        verdict = failed(FailureReason(played.end.reason), played.end.detail)
-    else:
-        seed = trial_seed(plan.seed, number)
-        verdict = await grade_text(
-            played.notebook, played.report, plan.variant, seed, plan.launcher
-        )
-    return verdict.model_copy(
-        update={
-            "checks": (*episode_checks(played.end), *verdict.checks),
-            **confinement(plan.launcher),
-        }
-    )
-
-
-def episode_checks(end: EpisodeEnd) -> tuple[CheckResult, ...]:
-    """Results of the checks on the episode itself."""
-
-    def check(check_id: str, passed: bool, bound: str) -> CheckResult:
-        return CheckResult(
-            id=check_id,
-            clause=None,
-            passed=passed,
-            value=None,
-            bound=bound,
-            explanation=end.detail or end.reason,
-        )
-
-    return (
-        check(SUBMITTED, end.reason == "submitted", "a submission"),
-        check(BUDGET, end.reason != "out_of_budget", "within all budgets"),
-    )
-
-
-def _limits(budgets: Budgets) -> Limits:
-    return Limits(
-        max_calls=budgets.tool_calls,
-        kernel_seconds=60 * budgets.kernel_minutes,
-        cell_timeout=budgets.cell_seconds,
-    )
-
-
-def _submit_tool(variant: Variant) -> SubmitTool:
-    def validate(arguments: dict[str, object]) -> list[str]:
+    async def _attempt(self, number: int) -> tuple[Trial, bool]:
+        """One attempt, and whether another would be in vain."""
+        folder, verdict, detail, lasting = self.folder.trial(number), None, "", False
         try:
-            entries = parse_report(arguments.get("bug_report"), variant.task.report)
-        except ReportError as error:
-            return str(error).splitlines()
-        return problems(entries, variant)
+            async with asyncio.timeout(self.plan.trial_seconds) as clock:
+                verdict = await self._judged(number, folder)
+        except AgentError as error:
+            detail, lasting = f"agent: {error}", error.lasting
+        except Exception as error:  # whatever it is, the other trials go on
+            detail = f"{type(error).__name__}: {error}"
+            if clock.expired():
+                minutes = (self.plan.trial_seconds or 0) / 60
+                detail = f"the trial took more than {minutes:g} minutes of wall time"
+        events, attempt = events_in(folder), self.folder.attempt(number)
+        confined = self.plan.launcher.confined
+        return trial_of(number, attempt, events, verdict, detail, confined), lasting
 
-    return SubmitTool(SUBMIT_DESCRIPTION, report_schema(variant.task.report), validate)
+    async def _judged(self, number: int, folder: Path) -> Verdict:
+        """Plays a trial, unless that is done already, and judges it."""
+        plan, seed = self.plan, trial_seed(self.plan.seed, number)
+        if not self.folder.played(number):
+            await play(
+                plan.variant,
+                plan.make_agent,
+                seed,
+                plan.launcher,
+                folder,
+                lambda event: self.watcher.event(number, event),
+            )
+        self.watcher.grading(number)
+        return await judge_trial(plan.variant, seed, plan.launcher, folder, events_in(folder))
 
-
-def _trial(
-    plan: Plan,
-    number: int,
-    played: _Played | None,
-    verdict: Verdict | None,
-    detail: str,
-    seconds: float,
-) -> Trial:
-    usage = played.end.usage if played else Usage()
-    outcome: Outcome = "failed"
-    if verdict is None or verdict.passed:
-        outcome = "infrastructure" if verdict is None else "passed"
-    return Trial(
-        trial=number,
-        outcome=outcome,
-        failure_reason=verdict.failure_reason if verdict else None,
-        detail=detail,
-        reward=verdict.reward if verdict else None,
-        bugs=verdict.bugs if verdict else (),
-        false_alarms=len(verdict.false_alarms) if verdict else 0,
-        turns=played.end.turns if played else 0,
-        tool_calls=played.tool_calls if played else 0,
-        tool_errors=played.tool_errors if played else 0,
-        model_errors=played.model_errors if played else 0,
-        usage=asdict(usage),
-        cost=cost(played.model, usage) if played and played.model else None,
-        kernel_seconds=played.kernel_seconds if played else 0.0,
-        grade_seconds=verdict.seconds if verdict else 0.0,
-        seconds=seconds,
-        confined=plan.launcher.confined,
-    )
+    def _decided(self) -> str | None:
+        if not self.plan.until_decided:
+            return None
+        answer = first_settled({n: trial.outcome for n, trial in self.done.items()})
+        return answer and f"settled: the pass rate lies {answer} the band"

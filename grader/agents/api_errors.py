@@ -6,7 +6,7 @@ import anthropic
 import httpx2
 from anthropic import APIStatusError, AsyncAnthropic
 
-from grader.agents.base import AgentError
+from grader.agents.base import AgentError, Usage
 
 _LONGEST = 300
 _SHORTEST_KEY = 8
@@ -45,7 +45,7 @@ def is_api_fault(error: Exception) -> bool:
     return isinstance(error, known)
 
 
-def explain(error: Exception, client: AsyncAnthropic, model: str) -> AgentError:
+def explain(error: Exception, client: AsyncAnthropic, model: str, used: Usage) -> AgentError:
     """The error of a run, without the key even if the server repeated it."""
     where = f"the Messages API at {_address(client)}"
     if isinstance(error, APIStatusError):
@@ -59,7 +59,14 @@ def explain(error: Exception, client: AsyncAnthropic, model: str) -> AgentError:
         text = f"{where} sent a reply that can't be used: try again later ({said})"
     else:
         text = "no API key: set ANTHROPIC_API_KEY"
-    return AgentError(text)
+    return AgentError(text, usage=used, lasting=_is_lasting(error))
+
+
+def _is_lasting(error: Exception) -> bool:
+    """Whether it is about the key, the account or the model: asked again, it would be the same."""
+    if isinstance(error, APIStatusError):
+        return error.status_code in (401, 402, 403, 404)
+    return isinstance(error, TypeError)
 
 
 def _advice(error: APIStatusError, where: str, model: str) -> str:

@@ -52,13 +52,26 @@ class Turn:
 
 
 class AgentError(Exception):
-    """The agent's own machinery failed (its API, its network): never the model's failure."""
+    """The agent's own machinery failed (its API, its network): never the model's failure.
+
+    usage: tokens that the failed turn has used all the same.
+    lasting: whether another attempt would fail, too (a refused key, an unknown model).
+    """
+
+    def __init__(self, text: str, *, usage: Usage | None = None, lasting: bool = False) -> None:
+        super().__init__(text)
+        self.usage = usage or Usage()
+        self.lasting = lasting
+
+
+Results = Sequence[tuple[ToolCall, ToolResult]]
 
 
 class Agent(Protocol):
-    """Drives one episode. A fresh agent is made for every trial.
+    """Drives one episode. A fresh agent is made for every attempt at a trial.
 
-    ``turn`` may raise :class:`AgentError`; the trial then ends as ``infrastructure``.
+    ``begin`` and ``turn`` may raise :class:`AgentError`; the attempt then ends as
+    ``infrastructure``.
     """
 
     name: str
@@ -67,8 +80,9 @@ class Agent(Protocol):
     async def begin(self, prompt: str, tools: Sequence[Mapping[str, Any]]) -> Turn:
         """The first turn, given the task's prompt and the tool definitions."""
 
-    async def turn(
-        self, results: Sequence[tuple[ToolCall, ToolResult]], note: str | None = None
-    ) -> Turn:
+    async def turn(self, results: Results, note: str | None = None) -> Turn:
         """The next turn, given the results of the last one's calls (in order), and a note from
         the episode (a budget that is nearly spent, a reminder to submit)."""
+
+    async def close(self, results: Results = ()) -> None:
+        """The episode is over, for whatever reason; ``results`` of calls that no turn was given."""

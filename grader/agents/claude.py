@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
 from typing import Any, Literal, cast
 
 from anthropic import APIStatusError, AsyncAnthropic, CredentialsError, Timeout
+from anthropic.lib.streaming import AsyncMessageStreamManager
 from anthropic.types import Message, ModelInfo, ToolUnionParam
 
 from grader.agents.api_errors import (
@@ -18,9 +19,11 @@ from grader.agents.api_errors import (
     is_passing,
     is_prompt_too_long,
 )
-from grader.agents.base import AgentError, ToolCall, Turn, Usage
+from grader.agents.base import AgentError, Results, ToolCall, Turn, Usage
 from grader.agents.conversation import Conversation
-from kernel_tool.results import ToolResult
+from grader.agents.metering import Meter, most_tokens, usage_of
+from grader.agents.pricing import Price, cost, price_of
+from grader.agents.spending import Charge, Purse
 
 DEFAULT_MODEL = "claude-opus-5-5"
 MAX_TOKENS = 64_000
@@ -48,7 +51,8 @@ class ClaudeAgent:
 
     The address comes from ``ANTHROPIC_BASE_URL`` and the key from ``ANTHROPIC_API_KEY``, as the
     SDK reads them, unless a ``client`` is given (whose retries then hold, and whose owner closes
-    it). ``effort`` is left to the model where it is ``None``. What fails raises
+    it). ``effort`` is left to the model where it is ``None``. A ``purse`` bounds what all agents
+    that share it spend, which takes a model whose price is known. What fails raises
     :class:`AgentError`.
     """
 
@@ -62,6 +66,7 @@ class ClaudeAgent:
         max_retries: int = MAX_RETRIES,
         effort: Effort | None = None,
         client: AsyncAnthropic | None = None,
+        purse: Purse | None = None,
     ) -> None:
         self.model: str | None = model
         self._model = model
@@ -70,6 +75,12 @@ class ClaudeAgent:
         self._owns_client = client is None
         self._conversation = Conversation()
         self._tools: list[ToolUnionParam] = []
+        self._purse = purse
+        self._price = _known_price(model) if purse else None
+        # Of the turn that is under way, with replies that broke off.
+        self._used = Usage()
+        # Of the last reply with all before it: tokens by the API's count, and their upper bound.
+        self._counted, self._bound = 0, 0
         self._output: dict[str, Any] = {"output_config": {"effort": effort}} if effort else {}
         # What not every model or server has: dropped if the first request is refused for it.
         self._extras: dict[str, Any] = {
@@ -94,27 +105,26 @@ class ClaudeAgent:
         """The first turn, given the task's prompt and the tool definitions."""
         self._tools = [cast("ToolUnionParam", dict(tool)) for tool in tools]
         self._conversation = Conversation()
+        self._counted, self._bound = most_tokens(self._tools), 0
         return await self.turn((), prompt)
 
-    async def turn(
-        self, results: Sequence[tuple[ToolCall, ToolResult]], note: str | None = None
-    ) -> Turn:
+    async def turn(self, results: Results, note: str | None = None) -> Turn:
         """The next turn; a call that has no result here is answered as not run."""
         self._conversation.answer(results, note)
         return await self._turn()
 
-    async def close(self) -> None:
+    async def close(self, results: Results = ()) -> None:  # noqa: ARG002
         """Give back the connections, unless the client was somebody else's."""
         if self._owns_client:
             await self._client.close()
 
     async def _turn(self) -> Turn:
-        turn = Turn()
+        turn, self._used = Turn(), Usage()
         async with self._explained():
             for _ in range(1 + MAX_CONTINUATIONS):
                 message = await self._ask()
                 if message is None:
-                    return replace(turn, stop_reason=_OUT_OF_CONTEXT)
+                    return replace(turn, usage=self._used, stop_reason=_OUT_OF_CONTEXT)
                 ended = message.stop_reason in _DEAD_ENDS
                 calls = () if ended else self._conversation.reply(message)
                 turn = _joined(turn, message, calls)
@@ -122,7 +132,7 @@ class ClaudeAgent:
                     break
                 if message.stop_reason == "max_tokens":
                     self._conversation.answer(note=_CONTINUE)
-        return turn
+        return replace(turn, usage=self._used)
 
     async def _ask(self) -> Message | None:
         """The model's reply; ``None`` if the conversation no longer fits into the model."""
@@ -154,23 +164,47 @@ class ClaudeAgent:
         return await self._stream()
 
     async def _stream(self) -> Message:
-        ended = False
-        async with self._client.messages.stream(
+        async with self._charged() as meter, self._request() as stream:
+            ended = False
+            try:
+                async for event in stream:
+                    meter.see(event)
+                    ended = ended or event.type == "message_stop"
+            except (ValueError, LookupError, AttributeError) as error:
+                raise BrokenReplyError(f"the SDK can't read it: {error}") from None
+            if not ended:
+                raise BrokenReplyError("it has no end")
+            message = stream.current_message_snapshot
+            meter.usage = usage_of(message.usage)
+        self._counted, self._bound = meter.usage.total, most_tokens(self._conversation.messages)
+        return message
+
+    def _request(self) -> AsyncMessageStreamManager[None]:
+        return self._client.messages.stream(
             model=self._model,
             max_tokens=self._max_tokens,
             messages=self._conversation.messages,
             tools=self._tools,
             **self._output,
             **self._extras,
-        ) as stream:
+        )
+
+    @asynccontextmanager
+    async def _charged(self) -> AsyncIterator[Meter]:
+        """Counts a request, also one that fails, and keeps the money for it while it lasts."""
+        meter = Meter()
+        async with self._kept() as charge:
             try:
-                async for event in stream:
-                    ended = ended or event.type == "message_stop"
-            except (ValueError, LookupError, AttributeError) as error:
-                raise BrokenReplyError(f"the SDK can't read it: {error}") from None
-            if not ended:
-                raise BrokenReplyError("it has no end")
-            return stream.current_message_snapshot
+                yield meter
+            finally:
+                self._used += meter.usage
+                charge.cost = cost(self._model, meter.usage)
+
+    def _kept(self) -> AbstractAsyncContextManager[Charge]:
+        if self._purse is None or self._price is None:
+            return nullcontext(Charge(0))
+        new = most_tokens(self._conversation.messages) - self._bound
+        return self._purse.charge(self._price.most(self._counted + new, self._max_tokens))
 
     async def _look_up(self, client: AsyncAnthropic) -> ModelInfo | None:
         """What the server says of the model; ``None`` where that endpoint doesn't know it."""
@@ -189,7 +223,14 @@ class ClaudeAgent:
         except Exception as error:
             if not is_api_fault(error):
                 raise
-            raise explain(error, self._client, self._model) from None
+            raise explain(error, self._client, self._model, self._used) from None
+
+
+def _known_price(model: str) -> Price:
+    price = price_of(model)
+    if price is None:
+        raise AgentError(f"--max-cost can't be kept: the price of {model} is not known")
+    return price
 
 
 def _own_client(max_retries: int) -> AsyncAnthropic:
@@ -210,16 +251,5 @@ def _joined(turn: Turn, message: Message, calls: tuple[ToolCall, ...]) -> Turn:
         text="\n".join(part for part in text if part),
         thinking="\n".join(part for part in (turn.thinking, *thinking) if part),
         calls=calls,
-        usage=turn.usage + _usage(message),
         stop_reason=message.stop_reason or "unknown",
-    )
-
-
-def _usage(message: Message) -> Usage:
-    used = message.usage
-    return Usage(
-        input=used.input_tokens or 0,
-        output=used.output_tokens or 0,
-        cache_read=used.cache_read_input_tokens or 0,
-        cache_write=used.cache_creation_input_tokens or 0,
     )

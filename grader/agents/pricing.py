@@ -20,6 +20,20 @@ class Price:
     cache_read: float
     cache_write: float
 
+    def of(self, usage: Usage) -> float:
+        """USD for ``usage``."""
+        dollars = (
+            usage.input * self.input
+            + usage.output * self.output
+            + usage.cache_read * self.cache_read
+            + usage.cache_write * self.cache_write
+        )
+        return dollars / 1_000_000
+
+    def most(self, prompt: int, output: int) -> float:
+        """USD for a request of so many tokens, whatever of them the cache has or takes."""
+        return (prompt * max(self.input, self.cache_write) + output * self.output) / 1_000_000
+
 
 _OPUS_5 = Price(5, 25, 0.50, 6.25)
 _SONNET_4 = Price(3, 15, 0.30, 3.75)
@@ -44,16 +58,13 @@ PRICES: dict[str, Price] = {
 }
 
 
+def price_of(model: str | None) -> Price | None:
+    """The list price of a model; a dated snapshot (claude-haiku-4-5-20251001) costs what its alias
+    costs."""
+    return PRICES.get(re.sub(r"-\d{8}$", "", model or ""))
+
+
 def cost(model: str | None, usage: Usage) -> float | None:
     """USD for ``usage`` at list price; ``None``, never 0, where the price isn't known."""
-    # A dated snapshot (claude-haiku-4-5-20251001) costs what its alias costs.
-    price = PRICES.get(re.sub(r"-\d{8}$", "", model or ""))
-    if price is None:
-        return None
-    dollars = (
-        usage.input * price.input
-        + usage.output * price.output
-        + usage.cache_read * price.cache_read
-        + usage.cache_write * price.cache_write
-    )
-    return dollars / 1_000_000
+    price = price_of(model)
+    return None if price is None else price.of(usage)

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from grader.agents.base import ToolCall, Turn
-from kernel_tool.results import ToolResult
+from grader.agents.base import Results, ToolCall, Turn
 from task_spec.model import Bug, Edit
 from task_spec.source import apply_edits
 from task_spec.variant import Variant
@@ -37,10 +36,11 @@ class Scripted:
     async def begin(self, prompt: str, tools: Sequence[Mapping[str, Any]]) -> Turn:
         return next(self._turns)
 
-    async def turn(
-        self, results: Sequence[tuple[ToolCall, ToolResult]], note: str | None = None
-    ) -> Turn:
+    async def turn(self, results: Results, note: str | None = None) -> Turn:
         return next(self._turns)
+
+    async def close(self, results: Results = ()) -> None:
+        """Nothing is held."""
 
 
 def _turns(plan: Plan | None) -> Iterator[Turn]:

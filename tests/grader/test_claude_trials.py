@@ -63,8 +63,9 @@ def test_a_model_that_never_submits_is_reminded_and_then_fails(tmp_path):
 
 def test_a_fault_of_the_api_is_no_failure_of_the_model(tmp_path):
     broken = Fault(400, "the server can't do this")
-    done, _ = _play(tmp_path / "run", Reply(call("read_notebook", {})), broken)
-    assert done.returncode == 0, done.stderr
+    done, _ = _play(tmp_path / "run", Reply(call("read_notebook", {})), broken, retries=0)
+    assert done.returncode == 3, done.stderr
+    assert "--resume" in done.stdout
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert (summary["trials"], summary["infrastructure"], summary["pass_rate"]) == (0, 1, None)
     (trial,) = (tmp_path / "run" / "trials.jsonl").read_text().splitlines()

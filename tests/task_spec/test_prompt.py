@@ -4,13 +4,12 @@ import re
 
 import pytest
 
-from grader.agents.base import Usage
 from grader.checks import run_checks
-from grader.episode import EpisodeEnd
 from grader.grading import judge
+from grader.judging import episode_checks
 from grader.reexecute import WorldRun
 from grader.report import Match
-from grader.trials import episode_checks
+from grader.transcript import End
 from task_spec.prompt import render_prompt, sections
 from task_spec.registry import TASKS
 from task_spec.variant import choose
@@ -23,7 +22,7 @@ def _graded_ids(task) -> set[str]:
     """Ids of every check that a verdict on a submission holds."""
     runs = [WorldRun(w.name, None, "not run", False, 0.0, 0.0) for w in task.worlds(0, 0)]
     verdict = judge(choose(task), run_checks(task, runs), Match({}, ()), runs)
-    end = EpisodeEnd("submitted", "", 1, Usage())
+    end = End(reason="submitted")
     return {check.id for check in (*verdict.checks, *episode_checks(end))}
 
 
