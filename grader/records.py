@@ -20,6 +20,9 @@ from task_spec.diff import plant_diff
 from task_spec.prompt import render_prompt
 from task_spec.variant import Variant
 
+# How `stopped` of a summary begins: the band question was answered, or somebody pressed Ctrl-C.
+SETTLED, INTERRUPTED = "settled", "interrupted"
+
 Outcome = Literal["passed", "failed", "infrastructure"]
 
 

@@ -194,5 +194,5 @@ class Tally:
             tool_calls=len(results),
             tool_errors=sum(result.fault == "tool" for result in results),
             model_errors=sum(result.fault == "model" for result in results),
-            usage=sum((Usage(**each) for each in used), Usage()),
+            usage=sum((Usage.of(each) for each in used), Usage()),
         )

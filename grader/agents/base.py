@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
 from kernel_tool.results import ToolResult
@@ -26,6 +26,11 @@ class Usage:
     output: int = 0
     cache_read: int = 0
     cache_write: int = 0
+
+    @classmethod
+    def of(cls, kinds: Mapping[str, int]) -> Usage:
+        """From a record; a kind that is not there is 0, one that nobody knows is left out."""
+        return cls(*(kinds.get(field.name, 0) for field in fields(cls)))
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(

@@ -1,1 +1,1 @@
-"""Trials of a run as documents for human review: HTML, Markdown, or Messages API JSON."""
+"""A run and its trials as documents, for human review and for other tools."""

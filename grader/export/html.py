@@ -16,19 +16,26 @@ from grader.export.review import failed_first, headline, review
 from grader.export.turns import Step, steps
 from grader.transcript import TurnEvent
 
+INDEX = "index.html"  # the page of the whole run
+
 
 def write(record: TrialRecord, folder: Path) -> Path:
-    """Writes ``trial-000.html`` into a folder; returns its path."""
+    """Writes ``trial-000.html`` into a folder; returns its path.
+
+    It links to the run's page, if that is there already.
+    """
     path = folder / f"{record.name}.html"
-    path.write_text(render(record), encoding="utf-8", newline="\n")
+    index = INDEX if (folder / INDEX).is_file() else None
+    path.write_text(render(record, index), encoding="utf-8", newline="\n")
     return path
 
 
-def render(record: TrialRecord) -> str:
-    """The page as text."""
+def render(record: TrialRecord, index: str | None = None) -> str:
+    """The page as text. ``index``: where the page of the whole run is."""
     changes = _changes(record)
     page = _ENVIRONMENT.get_template("trial.html.j2").render(
         record=record,
+        index=index,
         headline=headline(record),
         checks=failed_first(record.verdict.checks) if record.verdict else [],
         review=review(record),
@@ -51,7 +58,8 @@ def _elapsed(turn: TurnEvent, record: TrialRecord) -> str:
     return display.duration(turn.time - record.events[0].time)
 
 
-def _environment() -> Environment:
+def new_environment() -> Environment:
+    """The templates' environment: everything is escaped, and what is not defined is an error."""
     environment = Environment(
         loader=PackageLoader("grader.export"),
         autoescape=select_autoescape(default=True),
@@ -81,4 +89,4 @@ def _environment() -> Environment:
     return environment
 
 
-_ENVIRONMENT = _environment()
+_ENVIRONMENT = new_environment()

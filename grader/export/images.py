@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
+from pathlib import Path
 
 from grader.transcript import ImagePart
 
@@ -56,3 +57,26 @@ def _media_type(data: bytes) -> str | None:
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "image/webp"
     return next((kind for start, kind in _SIGNATURES.items() if data.startswith(start)), None)
+
+
+class ImageFiles:
+    """The images of a document as files in a folder beside it."""
+
+    def __init__(self, name: str) -> None:
+        self._folder = f"{name}_images"
+        self._files: dict[str, bytes] = {}
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def add(self, shown: Picture) -> str:
+        """Takes a further image; returns its path as the document names it."""
+        path = f"{self._folder}/{len(self) + 1:03d}{shown.suffix}"
+        self._files[path] = shown.data
+        return path
+
+    def write(self, folder: Path) -> None:
+        """Writes all of them beside a document that is in ``folder``."""
+        for path, data in self._files.items():
+            (folder / path).parent.mkdir(exist_ok=True)
+            (folder / path).write_bytes(data)

@@ -13,7 +13,15 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from grader.agents.base import Usage
 from grader.export.notebook import Cell, read_cells
 from grader.records import Outcome
-from grader.transcript import End, Event, ResultEvent, Start, TurnEvent, read_transcript
+from grader.transcript import (
+    End,
+    Event,
+    ResultEvent,
+    Start,
+    Tally,
+    TurnEvent,
+    read_transcript,
+)
 from grader.verdict import ReportEntry, Verdict
 
 _FOLDER = re.compile(r"trial-(\d{3,})")
@@ -32,6 +40,7 @@ class Finished(_Record):
     """The line of a finished trial in ``trials.jsonl``."""
 
     trial: int
+    attempt: int = 1
     outcome: Outcome
     failure_reason: str | None = None
     detail: str = ""
@@ -133,9 +142,8 @@ class TrialRecord:
 
     @property
     def usage(self) -> Usage:
-        """Tokens of all turns."""
-        kinds = ("input", "output", "cache_read", "cache_write")
-        return Usage(*(sum(turn.usage.get(kind, 0) for turn in self.turns) for kind in kinds))
+        """Tokens of all turns, and of one that failed."""
+        return Tally.of(self.events).usage
 
     @property
     def tool_calls(self) -> int:
@@ -177,7 +185,7 @@ def load_trial(run: Path, number: int) -> TrialRecord:
         run=run.resolve().name,
         number=number,
         config=parts.read(run / "config.json", TypeAdapter(dict[str, Any]).validate_json) or {},
-        finished=_finished(run).get(number),
+        finished=_finished_attempt(run, number),
         events=parts.events(folder / "transcript.jsonl"),
         verdict=parts.read(folder / "verdict.json", Verdict.model_validate_json),
         report=parts.read(
@@ -243,6 +251,13 @@ def _finished(run: Path) -> dict[int, Finished]:
     path = run / "trials.jsonl"
     lines = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     return {trial.trial: trial for trial in _valid(lines.split("\n"))}
+
+
+def _finished_attempt(run: Path, number: int) -> Finished | None:
+    """The end of the attempt that a trial's folder holds: not of one that was set aside."""
+    finished = _finished(run).get(number)
+    aside = run.glob(f"attempts/{number:03d}-{finished.attempt}") if finished else ()
+    return None if any(aside) else finished
 
 
 def _valid(lines: Iterable[str]) -> Iterable[Finished]:

@@ -7,7 +7,7 @@ from difflib import unified_diff
 from pathlib import Path
 
 from grader.export import display
-from grader.export.images import picture, unshown
+from grader.export.images import ImageFiles, picture, unshown
 from grader.export.load import TrialRecord
 from grader.export.notebook import CellChange, compare
 from grader.export.quoting import code, fence, inline, quote
@@ -22,9 +22,7 @@ def write(record: TrialRecord, folder: Path) -> Path:
     path = folder / f"{record.name}.md"
     document = _Document(record)
     text = document.render()
-    for name, data in document.images.items():
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_bytes(data)
+    document.images.write(folder)
     path.write_text(text, encoding="utf-8", newline="\n")
     return path
 
@@ -34,7 +32,7 @@ class _Document:
 
     def __init__(self, record: TrialRecord) -> None:
         self.record = record
-        self.images: dict[str, bytes] = {}
+        self.images = ImageFiles(record.name)
 
     def render(self) -> str:
         parts = [*self._head(), *_verdict(self.record), *_bugs(self.record)]
@@ -88,10 +86,8 @@ class _Document:
         shown = picture(part)
         if shown is None:
             return inline(unshown(part))
-        number = len(self.images) + 1
-        name = f"{self.record.name}_images/{number:03d}{shown.suffix}"
-        self.images[name] = shown.data
-        return f"![Image {number}]({name})"
+        path = self.images.add(shown)
+        return f"![Image {len(self.images)}]({path})"
 
 
 def _facts(record: TrialRecord) -> Iterator[tuple[str, str]]:

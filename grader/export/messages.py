@@ -6,21 +6,19 @@ The answer key is left out of it: what a model said goes here, and what became o
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from grader.export.facts import metadata
 from grader.export.images import picture, unshown
 from grader.export.load import TrialRecord
-from grader.export.turns import Exchange, Step, steps
+from grader.export.turns import UNANSWERED, CallIds, Exchange, Step, steps
 from grader.transcript import ImagePart, Note, ResultEvent, TextPart
 
 Block = dict[str, Any]
 
 FAILED = "The call failed."
-UNANSWERED = "No result was recorded."
-_ID = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def write(record: TrialRecord, folder: Path) -> Path:
@@ -36,7 +34,7 @@ def conversation(record: TrialRecord) -> dict[str, Any]:
     return {
         "tools": record.start.tools if record.start else [],
         "messages": _Messages(record).messages,
-        "metadata": _metadata(record),
+        "metadata": metadata(record),
     }
 
 
@@ -45,7 +43,7 @@ class _Messages:
 
     def __init__(self, record: TrialRecord) -> None:
         self.messages: list[dict[str, Any]] = []
-        self._ids: set[str] = set()
+        self._ids = CallIds()
         if record.start:
             self._add("user", [_text(record.start.prompt)])
         for item in steps(record.events):
@@ -56,21 +54,13 @@ class _Messages:
 
     def _step(self, step: Step) -> None:
         turn = step.turn
-        calls = [(self._id(exchange, turn.n), exchange) for exchange in step.exchanges]
+        calls = [(self._ids.new(exchange.call, turn.n), exchange) for exchange in step.exchanges]
         thinking = [{"type": "thinking", "thinking": turn.thinking}] if turn.thinking else []
         text = [_text(turn.text)] if turn.text.strip() else []
         self._add("assistant", thinking + text + [_use(key, ex) for key, ex in calls])
         self._add("user", [_result(key, exchange.result) for key, exchange in calls])
         # An error holds text and nothing else; its images stand beside it.
         self._add("user", [image for _, ex in calls for image in _images_of_error(ex.result)])
-
-    def _id(self, exchange: Exchange, turn: int) -> str:
-        """The id of a call, made new if another turn has it too: here they are one conversation."""
-        key = exchange.call.id if _ID.fullmatch(exchange.call.id) else "call"
-        while key in self._ids:
-            key = f"{key}_{turn}"
-        self._ids.add(key)
-        return key
 
     def _add(self, role: str, blocks: list[Block]) -> None:
         if not blocks:
@@ -127,25 +117,3 @@ def _block(part: TextPart | ImagePart) -> Block:
         return _text(unshown(part))
     source = {"type": "base64", "media_type": shown.media_type, "data": shown.base64}
     return {"type": "image", "source": source}
-
-
-def _metadata(record: TrialRecord) -> dict[str, Any]:
-    facts = ("task", "variant", "agent", "model", "seed")
-    return {
-        "run": record.run,
-        "trial": record.number,
-        **{name: record.fact(name) for name in facts},
-        "outcome": record.outcome,
-        "failure_reason": record.failure_reason,
-        "detail": record.detail,
-        "reward": record.reward,
-        "seconds": record.seconds,
-        "cost": record.finished.cost if record.finished else None,
-        "usage": vars(record.usage),
-        "tool_calls": record.tool_calls,
-        "tool_faults": record.tool_faults,
-        "ended": record.end.model_dump(include={"reason", "detail"}) if record.end else None,
-        "verdict": record.verdict.model_dump(mode="json") if record.verdict else None,
-        "report": [entry.model_dump() for entry in record.report] if record.report else None,
-        "problems": list(record.problems),
-    }

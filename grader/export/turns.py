@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from grader.transcript import Call, Event, Note, ResultEvent, TurnEvent
+
+UNANSWERED = "No result was recorded."
+_ID = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True)
@@ -57,3 +61,18 @@ def _closed(
     answers = {result.call_id: result for result in results}
     exchanges = tuple(Exchange(call, answers.get(call.id)) for call in turn.calls)
     return [Step(turn, exchanges), *notes]
+
+
+class CallIds:
+    """Ids of calls for a conversation as a whole, where each must occur once."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def new(self, call: Call, turn: int) -> str:
+        """The id of a call, made new if another turn has it too, or if it has odd characters."""
+        key = call.id if _ID.fullmatch(call.id) else "call"
+        while key in self._taken:
+            key = f"{key}_{turn}"
+        self._taken.add(key)
+        return key

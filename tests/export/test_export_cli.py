@@ -30,7 +30,8 @@ def test_all_trials_as_html_by_default(run: Path) -> None:
     write_trial(run, 1)
     result = call(run)
     assert result.exit_code == 0
-    paths = [run / "export" / f"trial-00{k}.html" for k in range(2)]
+    names = ("index.html", "trial-000.html", "trial-001.html")
+    paths = [run / "export" / name for name in names]
     assert result.stdout.splitlines() == [str(path) for path in paths]
     assert all(path.is_file() for path in paths)
 
