@@ -6,6 +6,7 @@ import asyncio
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nbformat
 
@@ -17,6 +18,7 @@ from grader.submission import ReportError, parse_report
 from grader.transcript import Event, Start, Transcript
 from kernel_tool.launch import Launcher
 from kernel_tool.session import Limits, Session, Submission, SubmitTool
+from kernel_tool.tools import definitions
 from task_spec.model import Budgets
 from task_spec.prompt import render_prompt
 from task_spec.staging import stage_workspace
@@ -65,6 +67,11 @@ async def play(
                 if session.submission is not None:
                     _keep(session.submission, folder)
                 transcript.write(end)
+
+
+def session_tools(variant: Variant) -> list[dict[str, Any]]:
+    """The tools of an episode, as the Messages API takes them."""
+    return definitions(_limits(variant.task.budgets), _submit_tool(variant))
 
 
 def _keep(submission: Submission, folder: Path) -> None:

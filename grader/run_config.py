@@ -8,6 +8,8 @@ from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
+import click
+
 from grader.agents.claude import DEFAULT_MODEL
 from grader.agents.scripted import PLANS
 from grader.records import RunConfig, digest
@@ -17,7 +19,8 @@ from task_spec.cli import Failure
 from task_spec.variant import Variant
 
 AGENTS = ("auto", "claude", *PLANS)
-# What may be set anew when a run is resumed: it changes no trial.
+TRIALS, TRIALS_UNTIL_DECIDED = 10, 100
+# What may be set anew when a run is resumed.
 FREE = ("concurrency", "retries", "trial_minutes", "max_cost", "started")
 
 
@@ -30,6 +33,12 @@ def run_to_resume(options: dict[str, Any]) -> Run | None:
     return read_run(options["resume"])
 
 
+def defaulted(context: click.Context) -> set[str]:
+    """The options that were not given."""
+    default = click.core.ParameterSource.DEFAULT
+    return {name for name in context.params if context.get_parameter_source(name) is default}
+
+
 def settings(config: RunConfig, defaulted: set[str]) -> dict[str, Any]:
     """Of a run that is resumed, for the options that were not given."""
     found = {name: value for name, value in config if name in defaulted and name != "bugs"}
@@ -38,40 +47,42 @@ def settings(config: RunConfig, defaulted: set[str]) -> dict[str, Any]:
     return found
 
 
-def new_config(options: dict[str, Any], variant: Variant, launcher: Launcher) -> RunConfig:
-    """The configuration that options ask for. Failure if they don't go together."""
+def agent_and_model(options: dict[str, Any]) -> tuple[str, str | None]:
+    """Who plays, by the options of `run_trials`. Failure if they don't go together."""
     agent, model = options["agent"], options["model"]
     if agent == "auto":
         agent = "claude" if os.environ.get("ANTHROPIC_API_KEY") else "apprentice"
-    if model is not None and agent != "claude":
+    if agent not in AGENTS:
+        raise Failure(
+            f"agent {agent} plays from outside: add trials to its run with "
+            "`python -m grader.play start --out RUN`"
+        )
+    if agent == "claude":
+        return agent, model or DEFAULT_MODEL
+    if model is not None:
         raise Failure(f"--model goes with --agent claude; {agent} has no model")
-    if options["max_cost"] is not None and agent != "claude":
+    if options["max_cost"] is not None:
         raise Failure(f"--max-cost goes with --agent claude; {agent} costs nothing")
-    same = ("task", "variant_seed", "trials", "until_decided", *FREE[:-1])
+    return agent, None
+
+
+def new_config(
+    options: dict[str, Any], agent: str, model: str | None, variant: Variant, launcher: Launcher
+) -> RunConfig:
+    """The configuration that options ask for."""
+    trials = options["trials"] or (TRIALS_UNTIL_DECIDED if options["until_decided"] else TRIALS)
+    same = ("task", "variant_seed", "until_decided", *FREE[:-1])
     return RunConfig(
         **{name: options[name] for name in same},
+        trials=trials,
         variant=variant.name,
         bugs=tuple(bug.id for bug in variant.bugs),
         digest=digest(variant),
         agent=agent,
-        model=(model or DEFAULT_MODEL) if agent == "claude" else None,
+        model=model,
         seed=secrets.randbelow(2**31) if options["seed"] is None else options["seed"],
         confined=launcher.confined,
         sandbox=launcher.tier.value,
         started=datetime.now().astimezone().isoformat(timespec="seconds"),
         version=version("silent-bugs"),
     )
-
-
-def refuse_changes(before: RunConfig, now: RunConfig) -> None:
-    """Trials of another kind don't belong into a run. Failure says what differs."""
-    changes = [
-        f"{name} is {getattr(before, name)} in the run and {value} now"
-        for name, value in now
-        if name not in FREE and value != getattr(before, name)
-    ]
-    if changes:
-        raise Failure(
-            f"can't go on with a run that was configured differently: {'; '.join(changes)}. "
-            "Leave these options out, or start another run with --out"
-        )

@@ -11,7 +11,8 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -23,8 +24,13 @@ from pydantic import BaseModel, ValidationError
 from grader.records import RunConfig, Trial, trial_of, write_json
 from grader.transcript import End, Event, read_transcript
 
+SUMMARY = "summary.json"
 _FOLDER = re.compile(r"trial-(\d{3,})")
 _KILLED = "the run was killed"
+
+
+# What may change within a run: it changes no trial.
+_FREE = ("trials", "concurrency", "retries", "trial_minutes", "max_cost", "started")
 
 
 class FolderError(ValueError):
@@ -82,8 +88,9 @@ def _whole_lines(path: Path) -> list[bytes]:
 class RunFolder:
     """Writes a run's files; one process at a time may hold a run."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises FolderError if the folder can't be written to, or another process holds it."""
+    def __init__(self, path: Path, *, shared: bool = False) -> None:
+        """Raises FolderError if the folder can't be written to, or another process holds it;
+        those that share it may hold it together."""
         self.path = path
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -94,7 +101,8 @@ class RunFolder:
             ) from None
         try:
             # The system takes it from a process that ends, however.
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+            fcntl.flock(self._lock, kind | fcntl.LOCK_NB)
         except OSError:
             raise FolderError(f"{path} is in use: another process runs its trials") from None
 
@@ -118,12 +126,37 @@ class RunFolder:
         """
         read_run(path)  # says what is wrong before anything is written
         folder = cls(path)
+        # Of a run under way there is none.
+        (path / SUMMARY).unlink(missing_ok=True)
         folder._cut_half_a_line()
         for number in folder._numbers():
             if not folder.played(number):
                 folder.set_aside(number)
         folder._note_killed()
         return folder
+
+    @classmethod
+    def join(cls, path: Path, config: RunConfig) -> tuple[RunFolder, int]:
+        """The folder of a run to which trials are added one by one, each by a process of its own,
+        and the number of a new one.
+
+        Makes the run if there is none. Raises FolderError if it is of another kind.
+        """
+        folder = cls(path, shared=True)
+        with folder.alone():
+            if (path / "config.json").exists():
+                refuse_changes(read_run(path).config, config)
+            number = 1 + max(folder._numbers(), default=-1)
+            folder.trial(number)
+            folder.write("config.json", config.model_copy(update={"trials": number + 1}))
+        return folder, number
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """For what processes that share the folder must do one after another."""
+        with (self.path / ".turn").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def write(self, name: str, record: BaseModel | dict[str, Any]) -> None:
         """Write a JSON file as a whole."""
@@ -132,7 +165,7 @@ class RunFolder:
 
     def append(self, trial: Trial) -> None:
         """Add an attempt that has ended; it is on the disk before this returns."""
-        with (self.path / "trials.jsonl").open("a", encoding="utf-8") as file:
+        with self.alone(), (self.path / "trials.jsonl").open("a", encoding="utf-8") as file:
             file.write(trial.model_dump_json() + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -187,6 +220,20 @@ def events_in(folder: Path) -> list[Event]:
     """The events of an attempt; none if it was killed before there were any."""
     path = folder / "transcript.jsonl"
     return list(read_transcript(path)) if path.exists() else []
+
+
+def refuse_changes(before: RunConfig, now: RunConfig, free: Collection[str] = _FREE) -> None:
+    """Trials of another kind don't belong into a run. FolderError says what differs."""
+    changes = [
+        f"{name} is {getattr(before, name)} in the run and {value} now"
+        for name, value in now
+        if name not in free and value != getattr(before, name)
+    ]
+    if changes:
+        raise FolderError(
+            f"can't go on with a run that was configured differently: {'; '.join(changes)}. "
+            "Leave these options out, or start another run with --out"
+        )
 
 
 def new_run_path(task: str, agent: str) -> Path:

@@ -17,9 +17,26 @@ from grader.agents.scripted import PLANS, apprentice_rate, scripted_agent
 from grader.agents.spending import Purse
 from grader.display import Bars, Follower, Lines
 from grader.estimate import estimate
-from grader.records import RunConfig, Trial
-from grader.run_config import AGENTS, new_config, refuse_changes, run_to_resume, settings
-from grader.run_folder import FolderError, RunFolder, new_run_path, read_run
+from grader.records import INTERRUPTED, SETTLED, RunConfig, Trial
+from grader.run_config import (
+    AGENTS,
+    FREE,
+    TRIALS,
+    TRIALS_UNTIL_DECIDED,
+    agent_and_model,
+    defaulted,
+    new_config,
+    run_to_resume,
+    settings,
+)
+from grader.run_folder import (
+    SUMMARY,
+    FolderError,
+    RunFolder,
+    new_run_path,
+    read_run,
+    refuse_changes,
+)
 from grader.sandbox import launcher_of, sandbox_option
 from grader.summary import summarise
 from grader.tables import print_summary, result_line
@@ -44,7 +61,11 @@ _NO_MODEL = (
     help="Who plays. auto: claude where ANTHROPIC_API_KEY is set, else apprentice.",
 )
 @click.option("--model", help=f"Model of agent claude.  [default: {DEFAULT_MODEL}]")
-@click.option("--trials", default=10, show_default=True, type=click.IntRange(1))
+@click.option(
+    "--trials",
+    type=click.IntRange(1),
+    help=f"How many.  [default: {TRIALS}; with --until-decided {TRIALS_UNTIL_DECIDED}]",
+)
 @click.option(
     "--until-decided",
     is_flag=True,
@@ -110,11 +131,11 @@ def main(context: click.Context, /, **options: Any) -> None:
     try:
         before = run_to_resume(options)
         if before is not None:
-            options |= settings(before.config, _defaulted(context))
+            options |= settings(before.config, defaulted(context))
         variant = variant_of(*(options[name] for name in ("task", "bugs", "only", "variant_seed")))
-        config = new_config(options, variant, launcher)
+        config = new_config(options, *agent_and_model(options), variant, launcher)
         if before is not None:
-            refuse_changes(before.config, config)
+            refuse_changes(before.config, config, FREE)
         asyncio.run(_preflight(config))
         folder = _folder(options, config)
     except (FolderError, AgentError) as error:
@@ -131,12 +152,6 @@ def main(context: click.Context, /, **options: Any) -> None:
         until_decided=config.until_decided,
     )
     sys.exit(_run(plan, config, folder, options))
-
-
-def _defaulted(context: click.Context) -> set[str]:
-    """The options that were not given."""
-    default = click.core.ParameterSource.DEFAULT
-    return {name for name in context.params if context.get_parameter_source(name) is default}
 
 
 async def _preflight(config: RunConfig) -> None:
@@ -177,14 +192,14 @@ def _run(plan: Plan, config: RunConfig, folder: RunFolder, options: dict[str, An
     console = Console()
     if not options["quiet"]:
         _announce(console, plan, config, folder)
-    stopped = "interrupted"
+    stopped = INTERRUPTED
     try:
         with _watcher(console, plan, folder, options) as watcher:
             stopped = asyncio.run(run_trials(plan, folder, watcher)) or ""
     finally:
         known = apprentice_rate(plan.variant) if config.agent == "apprentice" else None
         summary = summarise(read_run(folder.path), known)
-        folder.write("summary.json", {**summary, "stopped": stopped})
+        folder.write(SUMMARY, {**summary, "stopped": stopped})
     if options["quiet"]:
         console.print(f"{folder.path}: {result_line(summary)}", highlight=False, soft_wrap=True)
     else:
@@ -192,7 +207,7 @@ def _run(plan: Plan, config: RunConfig, folder: RunFolder, options: dict[str, An
         console.print(f"to review it: python -m grader.export {folder.path} --format html")
     if stopped:
         console.print(stopped, style="yellow", highlight=False)
-    if summary["open"] + summary["infrastructure"] and not stopped.startswith("settled"):
+    if summary["open"] + summary["infrastructure"] and not stopped.startswith(SETTLED):
         console.print(f"to go on: python -m grader.run_trials --resume {folder.path}")
         return UNFINISHED
     return 0

@@ -15,7 +15,7 @@ from grader.agents.base import Agent, AgentError
 from grader.decide import first_settled
 from grader.judging import judge_trial
 from grader.playing import play
-from grader.records import Trial, trial_of
+from grader.records import SETTLED, Trial, trial_of
 from grader.run_folder import RunFolder, events_in, read_run
 from grader.transcript import Event
 from grader.verdict import Verdict
@@ -74,6 +74,11 @@ async def run_trials(plan: Plan, folder: RunFolder, watcher: Watcher) -> str | N
     return await _Trials(plan, folder, watcher).run()
 
 
+async def run_trial(plan: Plan, folder: RunFolder, watcher: Watcher, number: int) -> Trial:
+    """One trial of a run, tried again where the plan allows it, and recorded."""
+    return await _Trials(plan, folder, watcher).trial(number)
+
+
 class _Trials:
     def __init__(self, plan: Plan, folder: RunFolder, watcher: Watcher) -> None:
         self.plan, self.folder, self.watcher = plan, folder, watcher
@@ -91,10 +96,10 @@ class _Trials:
     async def _work(self) -> None:
         while self.open and self.stopped is None:
             number = self.open.popleft()
-            self.done[number] = await self._trial(number)
+            self.done[number] = await self.trial(number)
             self.stopped = self.stopped or self._decided()
 
-    async def _trial(self, number: int) -> Trial:
+    async def trial(self, number: int) -> Trial:
         for retry in range(self.plan.retries + 1):
             if retry:
                 await asyncio.sleep(self.plan.pause * 2 ** (retry - 1))
@@ -145,4 +150,4 @@ class _Trials:
         if not self.plan.until_decided:
             return None
         answer = first_settled({n: trial.outcome for n, trial in self.done.items()})
-        return answer and f"settled: the pass rate lies {answer} the band"
+        return answer and f"{SETTLED}: the pass rate lies {answer} the band"

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 import click
 
 from task_spec.model import TaskError
-from task_spec.registry import get_task
 from task_spec.variant import Variant, choose
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -36,6 +35,9 @@ def variant_options(command: F) -> F:
 
 def variant_of(task: str, bugs: int | None, only: str | None, seed: int) -> Variant:
     """The variant that options name. Failure if there is none."""
+    # Here, since a task brings scikit-learn and more, for which not every command line has a use.
+    from task_spec.registry import get_task
+
     ids = None if only is None else [part.strip() for part in only.split(",") if part.strip()]
     try:
         return choose(get_task(task), count=bugs, only=ids, seed=seed)

@@ -1,0 +1,1 @@
+"""An episode's tools over the Model Context Protocol."""
