@@ -204,18 +204,21 @@ def _run(plan: Plan, config: RunConfig, folder: RunFolder, options: dict[str, An
         console.print(f"{folder.path}: {result_line(summary)}", highlight=False, soft_wrap=True)
     else:
         print_summary(console, summary)
-        console.print(f"to review it: python -m grader.export {folder.path} --format html")
+        review = f"to review it: python -m grader.export {folder.path} --format html"
+        console.print(review, soft_wrap=True)
     if stopped:
-        console.print(stopped, style="yellow", highlight=False)
+        console.print(stopped, style="yellow", highlight=False, soft_wrap=True)
     if summary["open"] + summary["infrastructure"] and not stopped.startswith(SETTLED):
-        console.print(f"to go on: python -m grader.run_trials --resume {folder.path}")
+        again = f"to go on: python -m grader.run_trials --resume {folder.path}"
+        console.print(again, soft_wrap=True)
         return UNFINISHED
     return 0
 
 
 def _announce(console: Console, plan: Plan, config: RunConfig, folder: RunFolder) -> None:
     console.print(
-        f"{config.trials} trials of {config.variant}, agent {config.agent}, in {folder.path}"
+        f"{config.trials} trials of {config.variant}, agent {config.agent}, in {folder.path}",
+        soft_wrap=True,
     )
     if config.agent in PLANS:
         console.print(_NO_MODEL.format(agent=config.agent), style="yellow")
