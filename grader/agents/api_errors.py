@@ -36,6 +36,14 @@ def is_passing(error: Exception) -> bool:
     return isinstance(error, (BrokenReplyError, httpx2.TransportError))
 
 
+def is_unanswered(error: Exception) -> bool:
+    """Whether no reply was made, so that nothing is to be paid."""
+    if isinstance(error, APIStatusError):
+        return error.status_code != 200
+    unsent = isinstance(error, anthropic.APIConnectionError)
+    return unsent and not isinstance(error, anthropic.APITimeoutError)
+
+
 def is_api_fault(error: Exception) -> bool:
     """Whether the API, its network or its key is to blame, and not this program."""
     if isinstance(error, TypeError):

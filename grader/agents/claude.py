@@ -18,9 +18,10 @@ from grader.agents.api_errors import (
     is_api_fault,
     is_passing,
     is_prompt_too_long,
+    is_unanswered,
 )
 from grader.agents.base import AgentError, Results, ToolCall, Turn, Usage
-from grader.agents.conversation import Conversation
+from grader.agents.conversation import Conversation, has_objects_only
 from grader.agents.metering import Meter, most_tokens, usage_of
 from grader.agents.pricing import Price, cost, price_of
 from grader.agents.spending import Charge, Purse
@@ -38,6 +39,8 @@ _OUT_OF_CONTEXT = "model_context_window_exceeded"
 # A reply that ended so is not to be built on: none of its calls is run and it isn't sent back.
 _DEAD_ENDS = ("refusal", _OUT_OF_CONTEXT)
 _GOES_ON = ("max_tokens", "pause_turn")
+# What the SDK raises where the events of a stream aren't those of a message.
+_UNREADABLE = (ValueError, LookupError, AttributeError, TypeError, RuntimeError)
 _CONTINUE = (
     "Your last message was cut off at the output limit. Go on from where it stopped, with less "
     "in one message: act in small steps instead of drafting everything at once."
@@ -170,20 +173,23 @@ class ClaudeAgent:
                 async for event in stream:
                     meter.see(event)
                     ended = ended or event.type == "message_stop"
-            except (ValueError, LookupError, AttributeError) as error:
+            except _UNREADABLE as error:
                 raise BrokenReplyError(f"the SDK can't read it: {error}") from None
             if not ended:
                 raise BrokenReplyError("it has no end")
             message = stream.current_message_snapshot
             meter.usage = usage_of(message.usage)
+            if not has_objects_only(message):
+                raise BrokenReplyError("the arguments of a call are no JSON object")
         self._counted, self._bound = meter.usage.total, most_tokens(self._conversation.messages)
         return message
 
     def _request(self) -> AsyncMessageStreamManager[None]:
+        talk = self._conversation
         return self._client.messages.stream(
             model=self._model,
             max_tokens=self._max_tokens,
-            messages=self._conversation.messages,
+            messages=talk.marked if "cache_control" in self._extras else talk.messages,
             tools=self._tools,
             **self._output,
             **self._extras,
@@ -191,14 +197,20 @@ class ClaudeAgent:
 
     @asynccontextmanager
     async def _charged(self) -> AsyncIterator[Meter]:
-        """Counts a request, also one that fails, and keeps the money for it while it lasts."""
+        """Counts a request, also one that fails, and keeps the money for it while it lasts.
+
+        What a reply that broke off had cost is not known: in the purse it counts as the most.
+        """
         meter = Meter()
         async with self._kept() as charge:
             try:
                 yield meter
+                charge.cost = cost(self._model, meter.usage)
+            except Exception as error:
+                charge.cost = 0.0 if is_unanswered(error) else None
+                raise
             finally:
                 self._used += meter.usage
-                charge.cost = cost(self._model, meter.usage)
 
     def _kept(self) -> AbstractAsyncContextManager[Charge]:
         if self._purse is None or self._price is None:

@@ -10,6 +10,7 @@ from anthropic.types import ContentBlock, Message, MessageParam
 
 from grader.agents.base import ToolCall
 from kernel_tool.results import Fault, Image, Text, ToolResult
+from kernel_tool.text import encodable
 
 Block = dict[str, Any]
 
@@ -17,6 +18,8 @@ CUT = "This call was cut off at the output limit, so it was not run. Send it aga
 UNANSWERED = "This call was not run."
 FAILED = "The call failed."
 GO_ON = "Go on."
+# Blocks that the API looks back for what it has cached, the last one included.
+LOOKBACK = 20
 
 
 class Conversation:
@@ -30,6 +33,22 @@ class Conversation:
     @property
     def messages(self) -> list[MessageParam]:
         return cast("list[MessageParam]", self._messages)
+
+    @property
+    def marked(self) -> list[MessageParam]:
+        """The messages, with a mark for the prompt cache where the last request ended, if that lies
+        so far back that the cache wouldn't be looked through as far: else all would be paid anew.
+        """
+        users = [n for n, each in enumerate(self._messages[:-1]) if each["role"] == "user"]
+        if not users:
+            return self.messages
+        *before, last = self._messages[: users[-1] + 1]
+        since = self._messages[users[-1] + 1 :]
+        if sum(len(message["content"]) for message in since) < LOOKBACK:
+            return self.messages
+        *blocks, block = last["content"]
+        mark = {**last, "content": [*blocks, {**block, "cache_control": {"type": "ephemeral"}}]}
+        return cast("list[MessageParam]", [*before, mark, *since])
 
     @property
     def begun(self) -> bool:
@@ -68,10 +87,27 @@ class Conversation:
         """Roles alternate: where the other side said nothing, the last message goes on."""
         if not blocks:
             return
+        blocks = [_sendable(block) for block in blocks]
         if self._messages and self._messages[-1]["role"] == role:
             self._messages[-1]["content"] += blocks
         else:
             self._messages.append({"role": role, "content": blocks})
+
+
+def has_objects_only(message: Message) -> bool:
+    """Whether the arguments of each call are an object: the API takes no other back."""
+    return all(isinstance(b.input, dict) for b in message.content if b.type == "tool_use")
+
+
+def _sendable(part: Any) -> Any:
+    """A block without halves of surrogate pairs, which JSON can name and UTF-8 can't hold."""
+    if isinstance(part, str):
+        return encodable(part)
+    if isinstance(part, list):
+        return [_sendable(each) for each in part]
+    if isinstance(part, dict):
+        return {_sendable(key): _sendable(value) for key, value in part.items()}
+    return part
 
 
 def _returnable(message: Message) -> list[ContentBlock]:

@@ -21,7 +21,7 @@ class OutOfMoneyError(AgentError):
         )
 
 
-@dataclass
+@dataclass(eq=False)  # two requests may cost the same
 class Charge:
     """A request that is under way: ``most`` USD are kept for it, ``cost`` is what it came to."""
 

@@ -111,8 +111,8 @@ class _Baits:
         self._folder = folder / "outside"
         self._folder.mkdir()
         (self._folder / "secret").write_text(self._secret)
-        # Busy, so that a limit on its CPU time would show.
-        self._victim = self._start(stack, "while :; do :; done")
+        # Busy, so that a limit on its CPU time would show; and no longer than this process lives.
+        self._victim = self._start(stack, "while kill -0 $PPID; do :; done 2>/dev/null")
         kinds: dict[str, tuple[int, int, tuple[str, int] | str]] = {
             "a TCP port": (socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0)),
             "a UDP port": (socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 0)),

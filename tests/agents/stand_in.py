@@ -19,7 +19,20 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
-from tests.agents.stand_in_replies import Broken, Fault, Reply, Step, events, text, whole_message
+from tests.agents.stand_in_cache import PromptCache, tokens
+from tests.agents.stand_in_replies import (
+    Broken,
+    Event,
+    Fault,
+    NoAnswer,
+    Page,
+    Reply,
+    Step,
+    events,
+    sent_as,
+    text,
+    whole_message,
+)
 from tests.agents.stand_in_rules import RefusedError, Rules
 
 KEY = "stand-in-key"
@@ -69,7 +82,9 @@ class StandIn:
     """The server; it listens from ``with`` on and is gone after it.
 
     ``thinking`` and ``caching`` say whether the model takes those parameters, ``lists_models``
-    whether the server has ``/v1/models`` at all.
+    whether the server has ``/v1/models`` at all. With ``measures`` the usage of a reply is not
+    what the script says, but counted, with what the prompt cache had of it (``stand_in_cache``).
+    ``served`` has the usage of each reply that began, as far as it went.
     """
 
     script: Script
@@ -79,12 +94,16 @@ class StandIn:
     lists_models: bool = True
     lifecycle: str | None = "active"
     key: str = KEY
+    measures: bool = False
     requests: list[Request] = field(default_factory=list)
+    served: list[dict[str, int]] = field(default_factory=list)
+    cache: PromptCache = field(default_factory=PromptCache)
 
     def __post_init__(self) -> None:
         self._rules = Rules(thinking=self.thinking, caching=self.caching)
         self._lock = threading.Lock()
         self._played = 0
+        self.closing = threading.Event()
 
     def __enter__(self) -> StandIn:
         self._server = _Server(("127.0.0.1", 0), _Handler)
@@ -99,6 +118,7 @@ class StandIn:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.closing.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -127,12 +147,22 @@ class StandIn:
             except RefusedError as error:
                 return Fault(400, str(error))
             step = self._next(request)
-            if isinstance(step, Fault):
+            if not isinstance(step, Reply | Broken):
                 return step
-            step = step.named(len(self.requests))
+            step = self._measured(step.named(len(self.requests)), request.body)
             if isinstance(step, Reply):
                 self._rules.remember(request.body, step)
             return step
+
+    def _measured(self, step: Reply | Broken, body: dict[str, Any]) -> Reply | Broken:
+        begins = not (isinstance(step, Broken) and step.at == "start")
+        if self.measures and begins:
+            blocks = (step.reply if isinstance(step, Broken) else step).blocks
+            used = {**self.cache.usage(body), "output_tokens": tokens(blocks)}
+            step = step.using(used)
+        if begins:
+            self.served.append(_served(step))
+        return step
 
     def _next(self, request: Request) -> Step:
         if request.body["max_tokens"] == 1:
@@ -145,6 +175,14 @@ class StandIn:
         step = self.script[self._played]
         self._played += 1
         return step(request) if callable(step) else step
+
+
+def _served(step: Reply | Broken) -> dict[str, int]:
+    """The usage of a reply; of one that broke off, with the share of its output that was made."""
+    if isinstance(step, Reply):
+        return dict(step.usage)
+    used, share = step.reply.usage, {"start": 0.0, "half": 0.5, "end": 1.0}[step.at]
+    return {**used, "output_tokens": int(used["output_tokens"] * share)}
 
 
 class _Server(ThreadingHTTPServer):
@@ -172,13 +210,18 @@ class _Handler(BaseHTTPRequestHandler):
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
         step = self.server.stand_in.step(Request(headers, body))
-        if isinstance(step, Fault):
-            self._fault(step)
-        elif not body.get("stream"):
-            reply = step.reply if isinstance(step, Broken) else step
-            self._json(200, whole_message(reply, body["model"]))
-        else:
-            self._stream(step, events(step, body["model"]))
+        match step:
+            case Fault():
+                self._fault(step)
+            case Page():
+                self._send(200, step.body.encode(), {"content-type": step.content_type})
+            case NoAnswer():
+                self._wait() if not step.hangs_up else None
+                self.close_connection = True
+            case Reply() if not body.get("stream"):
+                self._json(200, whole_message(step, body["model"]))
+            case _:
+                self._stream(step, events(step, body["model"]))
 
     def _refused_key(self) -> bool:
         given = self.headers.get("x-api-key") or self.headers.get("authorization") or ""
@@ -191,25 +234,34 @@ class _Handler(BaseHTTPRequestHandler):
         self._json(fault.status, fault.body, fault.headers)
 
     def _json(self, status: int, body: object, headers: dict[str, str] | None = None) -> None:
-        data = json.dumps(body).encode()
+        headers = {**(headers or {}), "content-type": "application/json"}
+        self._send(status, json.dumps(body).encode(), headers)
+
+    def _send(self, status: int, data: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
-        for name, value in {**(headers or {}), "content-length": str(len(data))}.items():
+        for name, value in {**headers, "content-length": str(len(data))}.items():
             self.send_header(name, value)
-        self.send_header("content-type", "application/json")
         self.send_header("connection", "close")
         self.end_headers()
         self.wfile.write(data)
 
-    def _stream(self, step: Reply | Broken, parts: Iterator[dict[str, Any]]) -> None:
+    def _wait(self) -> None:
+        """Say nothing until the server ends."""
+        self.server.stand_in.closing.wait()
+
+    def _stream(self, step: Reply | Broken, parts: Iterator[Event]) -> None:
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.send_header("transfer-encoding", "chunked")
         self.send_header("connection", "close")
         self.end_headers()
         for part in parts:
-            data = f"event: {part['type']}\ndata: {json.dumps(part)}\n\n".encode()
+            data = sent_as(part)
             self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
-        if not (isinstance(step, Broken) and step.how == "dropped"):
+        how = step.how if isinstance(step, Broken) else "whole"
+        if how == "silent":
+            self._wait()
+        elif how != "dropped":
             self.wfile.write(b"0\r\n\r\n")
 
     def log_message(self, format: str, *args: Any) -> None:

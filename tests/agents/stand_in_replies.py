@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 Block = dict[str, Any]
+# Of a stream; a string is sent as it is.
+Event = dict[str, Any] | str
 
 _KINDS = {
     400: "invalid_request_error",
@@ -49,6 +51,12 @@ class Reply:
         self.usage = {"input_tokens": 10, "output_tokens": 5, **(usage or {})}
         self.stop_details = stop_details
 
+    def using(self, usage: Mapping[str, int]) -> Reply:
+        """The reply with another usage."""
+        return Reply(
+            *self.blocks, stop_reason=self.stop_reason, usage=usage, stop_details=self.stop_details
+        )
+
     def named(self, number: int) -> Reply:
         """The reply to the ``number``-th request, with the ids and signatures it was left open."""
         blocks = [dict(block) for block in self.blocks]
@@ -57,23 +65,28 @@ class Reply:
                 if key in block and block[key] is None:
                     block[key] = f"{prefix}_{number}_{place}"
         return Reply(
-            *blocks,
-            stop_reason=self.stop_reason,
-            usage=self.usage,
-            stop_details=self.stop_details,
+            *blocks, stop_reason=self.stop_reason, usage=self.usage, stop_details=self.stop_details
         )
 
 
 @dataclass(frozen=True)
 class Broken:
-    """A reply that breaks off halfway: the connection is ``dropped``, or the stream ends as if it
-    were whole (``unfinished``), or an error event of that type ends it (``overloaded_error``)."""
+    """A reply that breaks off: before its ``start``, ``half`` way, or before its ``end`` event.
+
+    The connection is ``dropped``, or the stream ends as if it were whole (``unfinished``), falls
+    ``silent``, goes on with an event that is no JSON (``garbled``), or an error event of that type
+    ends it (``overloaded_error``).
+    """
 
     reply: Reply
     how: str = "dropped"
+    at: str = "half"
 
     def named(self, number: int) -> Broken:
-        return Broken(self.reply.named(number), self.how)
+        return replace(self, reply=self.reply.named(number))
+
+    def using(self, usage: Mapping[str, int]) -> Broken:
+        return replace(self, reply=self.reply.using(usage))
 
 
 @dataclass(frozen=True)
@@ -90,7 +103,22 @@ class Fault:
         return {"type": "error", "error": {"type": kind, "message": self.message}}
 
 
-Step = Reply | Broken | Fault
+@dataclass(frozen=True)
+class Page:
+    """What isn't of the API, with status 200: a proxy's page, or JSON that was cut."""
+
+    body: str = "<html>Please log in.</html>"
+    content_type: str = "text/html"
+
+
+@dataclass(frozen=True)
+class NoAnswer:
+    """The request is read, and then nothing; or the server ``hangs_up``."""
+
+    hangs_up: bool = False
+
+
+Step = Reply | Broken | Fault | Page | NoAnswer
 
 
 def whole_message(reply: Reply, model: str) -> dict[str, Any]:
@@ -103,15 +131,24 @@ def whole_message(reply: Reply, model: str) -> dict[str, Any]:
     }
 
 
-def events(step: Reply | Broken, model: str) -> Iterator[dict[str, Any]]:
+def events(step: Reply | Broken, model: str) -> Iterator[Event]:
     """The events of a reply's stream, as far as it goes."""
     if isinstance(step, Reply):
         yield from _events(step, model)
         return
     parts = list(_events(step.reply, model))
-    yield from parts[: len(parts) // 2]
-    if step.how not in ("dropped", "unfinished"):
+    yield from parts[: {"start": 0, "half": len(parts) // 2, "end": len(parts) - 1}[step.at]]
+    if step.how == "garbled":
+        yield '{"type": "content_block_delta", "index": 0, "del'
+    elif step.how not in ("dropped", "unfinished", "silent"):
         yield {"type": "error", "error": {"type": step.how, "message": "it broke off"}}
+
+
+def sent_as(event: Event) -> bytes:
+    """An event as server-sent events have it."""
+    if isinstance(event, str):
+        return f"event: content_block_delta\ndata: {event}\n\n".encode()
+    return f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
 
 
 def _events(reply: Reply, model: str) -> Iterator[dict[str, Any]]:

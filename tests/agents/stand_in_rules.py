@@ -46,7 +46,10 @@ class Rules:
 
     def check(self, body: dict[str, Any]) -> None:
         """Raises :class:`RefusedError` with the first rule that ``body`` breaks."""
+        halves = re.search("[\ud800-\udfff]", json.dumps(body, ensure_ascii=False))
+        _need(halves is None, "The request body is not valid JSON: half a surrogate pair")
         self._check_parameters(body)
+        _check_breakpoints(body)
         for tool in body.get("tools", []):
             _check_tool(tool)
         messages = [(m["role"], _blocks(m)) for m in body["messages"]]
@@ -54,6 +57,7 @@ class Rules:
         for place, (role, blocks) in enumerate(messages):
             _need(bool(blocks), f"messages.{place}: must have non-empty content")
             _check_texts(blocks)
+            _check_calls(blocks)
             earlier = messages[place - 1][1] if place else []
             if role == "user":
                 _check_answers(earlier, blocks)
@@ -111,6 +115,21 @@ def _check_texts(blocks: list[Block]) -> None:
             _check_image(block)
 
 
+def _check_calls(blocks: list[Block]) -> None:
+    inputs = [block["input"] for block in blocks if block["type"] == "tool_use"]
+    _need(all(isinstance(each, dict) for each in inputs), "tool_use.input: should be an object")
+
+
+def _check_breakpoints(body: dict[str, Any]) -> None:
+    """Four places may be marked for the cache, the automatic one counts; thinking may not."""
+    marked = [block for _, block in all_blocks(body) if "cache_control" in block]
+    most = 4 - ("cache_control" in body)
+    _need(len(marked) <= most, f"A maximum of {most} blocks with cache_control may be provided")
+    for block in marked:
+        kind = block.get("type")
+        _need(kind not in ("thinking", "redacted_thinking"), f"{kind}: cache_control: Extra inputs")
+
+
 def _check_answers(asked: list[Block], blocks: list[Block]) -> None:
     """Each call of the message before is answered here, first of all, and nothing else is."""
     calls = [block["id"] for block in asked if block["type"] == "tool_use"]
@@ -150,7 +169,25 @@ def _blocks(holder: dict[str, Any]) -> list[Block]:
 
 
 def _flat(messages: list[dict[str, Any]]) -> list[tuple[str, Block]]:
-    return [(message["role"], block) for message in messages for block in _blocks(message)]
+    return [(m["role"], unmarked(block)) for m in messages for block in _blocks(m)]
+
+
+def all_blocks(body: dict[str, Any]) -> list[tuple[str, Block]]:
+    """All of a prompt that the cache can keep, in its order."""
+    system = body.get("system") or []
+    if isinstance(system, str):
+        system = [{"type": "text", "text": system}]
+    messages = [(m["role"], block) for m in body["messages"] for block in _blocks(m)]
+    return [
+        *(("tools", tool) for tool in body.get("tools", [])),
+        *(("system", block) for block in system),
+        *messages,
+    ]
+
+
+def unmarked(block: Block) -> Block:
+    """A block without its mark for the cache, which is no part of the prompt."""
+    return {key: value for key, value in block.items() if key != "cache_control"}
 
 
 def _key(body: dict[str, Any], before: list[tuple[str, Block]]) -> str:
