@@ -11,7 +11,12 @@ import asyncio
 import sys
 from importlib.metadata import entry_points
 
-from kernel_tool.mcp.server import Episode, serve_http, serve_stdio
+try:
+    from kernel_tool.mcp.server import Episode, serve_http, serve_stdio
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] not in ("mcp", "uvicorn"):
+        raise
+    sys.exit("the MCP server needs the package mcp: pip install 'silent-bugs[mcp]'")
 
 GROUP = "silent_bugs.episodes"
 

@@ -147,6 +147,18 @@ def test_wrong_use_is_one_line(tmp_path):
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+def test_without_the_package_it_says_how_to_get_it(tmp_path):
+    script = (
+        "import sys, runpy; sys.modules['mcp'] = None; "
+        "runpy.run_module('kernel_tool.mcp', run_name='__main__')"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert "pip install 'silent-bugs[mcp]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_results_fit_into_what_clients_take():
     picture = BytesIO()
     Pillow.new("RGB", (1000, 1000)).save(picture, "png")
