@@ -111,6 +111,7 @@ class RunFolder:
         """A folder for a new run. Raises FolderError if it holds one."""
         folder = cls(path)
         if (path / "config.json").exists():
+            folder.close()
             raise FolderError(
                 f"{path} holds a run already: go on with it by --resume {path}, or choose another "
                 "folder with --out"
@@ -150,6 +151,10 @@ class RunFolder:
             folder.trial(number)
             folder.write("config.json", config.model_copy(update={"trials": number + 1}))
         return folder, number
+
+    def close(self) -> None:
+        """Let another process have the run."""
+        self._lock.close()
 
     @contextmanager
     def alone(self) -> Iterator[None]:

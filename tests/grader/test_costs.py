@@ -126,6 +126,7 @@ def test_a_limit_without_a_model_is_refused(tmp_path):
     assert "oracle costs nothing" in done.stderr
 
 
+@pytest.mark.matrix
 def test_a_run_stops_as_soon_as_the_band_question_is_settled(tmp_path):
     out = tmp_path / "run"
     done = run("--agent", "nop", "--until-decided", "--concurrency", 8, "--out", out)

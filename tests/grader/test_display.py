@@ -125,7 +125,9 @@ def test_what_a_model_wrote_is_no_markup_and_no_control_sequence():
     assert event_lines(End(reason="no_submission", detail="gone"))[0].endswith("gone")
 
 
-@pytest.mark.parametrize("option", [None, "--verbose", "--quiet"])
+@pytest.mark.parametrize(
+    "option", ["--quiet", *(pytest.param(o, marks=pytest.mark.matrix) for o in (None, "--verbose"))]
+)
 def test_on_what_is_no_terminal_there_are_lines_and_no_control_sequences(option, tmp_path):
     options = [option] if option else []
     done = run("--agent", "nop", "--trials", 1, "--out", tmp_path / "run", *options)

@@ -18,12 +18,10 @@ import psutil
 import pytest
 
 from grader.run_folder import read_run
-from grader.run_trials import main
 from grader.transcript import End, read_transcript
-from task_spec import cli
 from tests.agents.stand_in import MODEL, StandIn, episode
 from tests.agents.stand_in_replies import Fault, Reply, call, text
-from tests.grader.test_trials import command, run
+from tests.grader.test_trials import command, refused, run
 
 KILLS = 50
 
@@ -34,16 +32,6 @@ def finished(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("finished") / "run"
     assert run("--agent", "nop", "--trials", 2, "--seed", 4, "--out", out).returncode == 0
     return out
-
-
-def refused(capsys, *arguments) -> str:
-    """The one line that the command line says before it ends with status 2."""
-    with pytest.raises(SystemExit) as ended, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["run_trials", *map(str, arguments)])
-        cli.run(main, "python -m grader.run_trials")
-    assert ended.value.code == 2
-    (line,) = capsys.readouterr().err.strip().splitlines()
-    return line
 
 
 def test_a_run_is_gone_on_with_only_if_it_is_asked_for(finished, capsys):

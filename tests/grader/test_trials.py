@@ -11,9 +11,11 @@ import psutil
 import pytest
 
 from grader.agents.scripted import PLANS, apprentice_rate, scripted_agent
+from grader.run_trials import main
 from grader.stats import p_in_band, rate, wilson
 from grader.transcript import read_transcript
 from grader.verdict import Verdict
+from task_spec import cli
 from tests.grader.playing import DEFAULT
 
 SUMMARY_KEYS = {
@@ -33,6 +35,16 @@ def run(*arguments, env=None, cwd=None):
     return subprocess.run(
         command(*arguments), capture_output=True, text=True, env=environment, cwd=cwd, check=False
     )
+
+
+def refused(capsys, *arguments) -> str:
+    """The one line that the command line says before it ends with status 2."""
+    with pytest.raises(SystemExit) as ended, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["run_trials", *map(str, arguments)])
+        cli.run(main, "python -m grader.run_trials")
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    return line
 
 
 def lines(path):
@@ -164,19 +176,17 @@ def test_statistics_without_trials_are_undefined():
         (["--agent", "claude"], "ANTHROPIC_API_KEY"),
     ],
 )
-def test_wrong_use_ends_in_one_line_and_status_2(arguments, advice, tmp_path):
-    done = run(*arguments, cwd=tmp_path)
-    assert done.returncode == 2
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert advice in done.stderr
-    assert "Traceback" not in done.stderr + done.stdout
+def test_wrong_use_ends_in_one_line_and_status_2(arguments, advice, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    assert advice in refused(capsys, *arguments)
+    assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_that_holds_a_run_is_not_written_over(tmp_path):
+def test_a_folder_that_holds_a_run_is_not_written_over(tmp_path, capsys):
     (tmp_path / "config.json").write_text("{}")
-    done = run("--agent", "nop", "--out", tmp_path)
-    assert done.returncode == 2
-    assert "holds a run already" in done.stderr
+    assert "holds a run already" in refused(capsys, "--agent", "nop", "--out", tmp_path)
 
 
 def test_no_network_is_one_line_and_status_2(tmp_path):

@@ -73,12 +73,14 @@ async def test_an_episode_over_stdio_ends_with_submit_and_is_graded(tmp_path):
         assert "The cells are" in text_of(wrong)
         unknown = await client.call_tool("nope", {})
         assert unknown.is_error
+        # A notebook that fails at once is graded at once.
+        await client.call_tool("insert_cell", {"after": "start", "source": "1 / 0"})
         done = await client.call_tool("submit", {"bug_report": oracle(DEFAULT, 0).report})
         assert "Submitted" in text_of(done)
         assert (await client.call_tool("read_notebook", {})).is_error
     trial = graded(out)
-    assert (trial.outcome, trial.failure_reason) == ("failed", "partial_fix")
-    assert (trial.tool_calls, trial.tool_errors, trial.model_errors) == (4, 0, 2)
+    assert (trial.outcome, trial.failure_reason) == ("failed", "notebook_error")
+    assert (trial.tool_calls, trial.tool_errors, trial.model_errors) == (5, 0, 2)
     assert read_run(out).config.agent == "someone"
     folder = out / "trial-000"
     assert not (folder / "host.json").exists()

@@ -37,6 +37,7 @@ def start(folder: Path, *options: str) -> Path:
     return Path(done.stderr.rsplit("episode: ", 1)[1].strip())
 
 
+@pytest.mark.matrix
 def test_an_episode_from_start_to_verdict(tmp_path):
     done = play(tmp_path, "start", "--agent", "me", "--model", "mine", "--out", "runs/one")
     assert done.returncode == 0, done.stderr
@@ -70,6 +71,7 @@ def test_an_episode_from_start_to_verdict(tmp_path):
     assert (config.agent, config.model) == ("me", "mine")
 
 
+@pytest.mark.matrix
 def test_trials_are_added_to_a_run_and_others_refused(tmp_path):
     first, second = start(tmp_path, "--out", "run"), start(tmp_path, "--out", "run")
     assert (first.name, second.name) == ("trial-000", "trial-001")
@@ -97,6 +99,7 @@ def test_trials_are_added_to_a_run_and_others_refused(tmp_path):
     assert (last.reason, last.detail) == ("no_submission", "the agent gave up")
 
 
+@pytest.mark.matrix
 def test_an_idle_episode_ends_by_itself_and_leaves_no_process(tmp_path):
     folder = start(tmp_path, "--out", "run", "--idle-minutes", "0.2")
     host = psutil.Process(json.loads((folder / "host.json").read_text())["process"])
@@ -121,6 +124,22 @@ def test_a_host_that_was_killed_is_told_in_one_line(tmp_path):
     assert late.returncode == 2
     assert "was killed" in late.stderr
     assert len(late.stderr.strip().splitlines()) == 1
+
+
+def test_an_episode_call_by_call(tmp_path):
+    folder = start(tmp_path, "--out", "runs/one")
+    shown = play(tmp_path, "call", "run_code", "code=-", stdin="print('a=\"b\"')\n")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert 'a="b"' in shown.stdout
+    wrong = play(tmp_path, "call", "edit_cell", "cell_id=nope", "source=x")
+    assert wrong.returncode == 1
+    assert "The cells are" in wrong.stdout
+    play(tmp_path, "call", "insert_cell", "after=start", "source=1 / 0")
+    assert play(tmp_path, "submit", "-", stdin="[]").returncode == 0
+    trial = graded(tmp_path / "runs" / "one")
+    assert (trial.failure_reason, trial.model_errors) == ("notebook_error", 1)
+    assert "failed: notebook_error" in play(tmp_path, "status", "--verdict").stdout
+    assert folder.name == "trial-000"
 
 
 @pytest.mark.parametrize(
