@@ -32,10 +32,10 @@ Text that is longer, or has quotes in it, comes from standard input, by `-` in i
     print(split["test"].head())
     EOF
 
-or from a file (`source=@cell.py`); one newline at its end is dropped. All arguments at once may
-come as one JSON object from standard input (`call edit_cell -`). Plots are written to files, whose
-paths are printed. `{play} tools` describes the tools again, `{play} prompt` the task. At the end,
-with the list of entries as JSON:
+or from files (`old=@old.txt new=@new.txt`); one newline at the end is dropped. All arguments at
+once may come as one JSON object from standard input (`call edit_cell -`). Plots are written to
+files, whose paths are printed. `{play} tools` describes the tools again, `{play} prompt` the task.
+At the end, with the list of entries as JSON:
 
     {play} submit bug_report.json
 """

@@ -48,6 +48,7 @@ def composed(choices: list[tuple[Edit, ...]]) -> tuple[list[Edit], list[int]]:
     return edits, taken
 
 
+@pytest.mark.matrix
 async def test_all_alternative_repairs_together_pass():
     edits, taken = composed([bug.repairs[0].edits for bug in TASK.bugs])
     assert len(taken) >= len(TASK.bugs) - 1

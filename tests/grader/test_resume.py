@@ -68,6 +68,7 @@ def test_a_run_that_is_there_can_only_be_resumed_as_one(tmp_path, capsys):
     assert "is not a run folder" in refused(capsys, "--resume", tmp_path)
 
 
+@pytest.mark.matrix
 def test_trials_that_a_fault_ended_are_tried_again_by_resume(tmp_path):
     """The one that was finished stays; the other's cost counts; its attempt is kept."""
     out = tmp_path / "run"

@@ -51,6 +51,7 @@ def lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+@pytest.mark.matrix
 def test_oracle_passes_and_leaves_a_complete_record(tmp_path):
     out = tmp_path / "run"
     done = run("--agent", "oracle", "--trials", 1, "--out", out)

@@ -15,7 +15,7 @@ from kernel_tool.bench.results import Part
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("part", ["round_trip", "sixteen"])
+@pytest.mark.parametrize("part", ["round_trip", pytest.param("sixteen", marks=pytest.mark.matrix)])
 def test_quick_run_leaves_samples_medians_ratios_and_a_picture(tmp_path: Path, part: str) -> None:
     command = [sys.executable, "-m", "kernel_tool.bench", "--quick", "--only", part]
     done = subprocess.run(

@@ -202,6 +202,7 @@ async def test_nothing_is_left_when_cut_short(launcher, temporary, mark, way):
     assert left_in(temporary) == []
 
 
+@pytest.mark.matrix
 def test_nothing_is_left_of_a_killed_parent(launcher, temporary, mark):
     arguments = [launcher.tier.value, "forked" if launcher.forked else "cold"]
     before = set(temporary.iterdir())
