@@ -150,7 +150,7 @@ def test_killed_fifty_times_a_run_loses_and_repeats_nothing(tmp_path):
     with short_temporary_folder() as temporary:
         while kills < KILLS:
             # Starting takes some two seconds here, and a trial a quarter of one.
-            assert killed(arguments, temporary, rng.uniform(0.3, 5))
+            assert killed(arguments, temporary, rng.uniform(0.3, 4))
             kills += 1
             if not (out / "config.json").exists():
                 continue
