@@ -13,7 +13,7 @@ from rich.table import Table
 
 from grader.comparison import BugDifference, Comparison, Side, compare
 from grader.run_folder import FolderError, Run, read_run
-from grader.tables import interval, percent
+from grader.tables import interval, number, percent
 from task_spec.cli import Failure, run
 
 
@@ -76,10 +76,10 @@ def _figures(side: Side) -> list[tuple[str, str]]:
         ("infrastructure faults", str(side.infrastructure)),
         ("pass rate", percent(side.pass_rate)),
         ("95% interval", interval(side.ci95)),
-        ("effective number of failure reasons", _number(side.effective_reasons, ".1f")),
-        ("cost of a trial", _number(side.cost, ".2f", "$")),
+        ("effective number of failure reasons", number(side.effective_reasons, ".1f")),
+        ("cost of a trial", number(side.cost, ".2f", "$")),
         *(
-            (f"tokens of a trial, {kind}", _number(tokens.get(kind), ",.0f"))
+            (f"tokens of a trial, {kind}", number(tokens.get(kind), ",.0f"))
             for kind in ("input", "output", "cache_read", "cache_write", "all")
         ),
     ]
@@ -114,10 +114,6 @@ def _points(share: float | None) -> str:
 
 def _p(value: float | None) -> str:
     return "undefined" if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def _number(value: float | None, form: str, unit: str = "") -> str:
-    return "undefined" if value is None else f"{unit}{value:{form}}"
 
 
 def _shown(value: Any) -> str:

@@ -100,12 +100,8 @@ def compare(first: Run, second: Run) -> Comparison:
     )
 
 
-def _graded(run: Run) -> list[Trial]:
-    return [trial for trial in run.trials if trial.outcome != "infrastructure"]
-
-
 def _side(run: Run) -> Side:
-    summary, graded = summarise(run), _graded(run)
+    summary, graded = summarise(run), run.graded
     told = {name: summary[name] for name in Side.model_fields if name in summary}
     means = {"cost": _mean_cost(graded), "tokens": _tokens(graded)}
     return Side.model_validate({**told, **means, "run": str(run.path)})
@@ -198,6 +194,6 @@ def _bug(bug: str, first: Run, second: Run) -> BugDifference:
 def _handled(bug: str, run: Run) -> Handled | None:
     if bug not in run.config.bugs:
         return None
-    results = [result for t in _graded(run) for result in t.bugs if result.id == bug]
+    results = [result for t in run.graded for result in t.bugs if result.id == bug]
     handled = sum(result.fixed and result.reported for result in results)
     return Handled(handled=handled, measured=len(results), rate=rate(handled, len(results)))

@@ -13,15 +13,13 @@ import click
 from grader.agents.claude import DEFAULT_MODEL
 from grader.agents.scripted import PLANS
 from grader.records import RunConfig, digest
-from grader.run_folder import Run, read_run
+from grader.run_folder import FREE, Run, read_run
 from kernel_tool.launch import Launcher
 from task_spec.cli import Failure
 from task_spec.variant import Variant
 
 AGENTS = ("auto", "claude", *PLANS)
 TRIALS, TRIALS_UNTIL_DECIDED = 10, 100
-# What may be set anew when a run is resumed.
-FREE = ("concurrency", "retries", "trial_minutes", "max_cost", "started")
 
 
 def run_to_resume(options: dict[str, Any]) -> Run | None:
@@ -71,7 +69,7 @@ def new_config(
 ) -> RunConfig:
     """The configuration that options ask for."""
     trials = options["trials"] or (TRIALS_UNTIL_DECIDED if options["until_decided"] else TRIALS)
-    same = ("task", "variant_seed", "until_decided", *FREE[:-1])
+    same = ("task", "variant_seed", "until_decided", *FREE)
     return RunConfig(
         **{name: options[name] for name in same},
         trials=trials,

@@ -29,8 +29,8 @@ _FOLDER = re.compile(r"trial-(\d{3,})")
 _KILLED = "the run was killed"
 
 
-# What may change within a run: it changes no trial.
-_FREE = ("trials", "concurrency", "retries", "trial_minutes", "max_cost", "started")
+# Settings that may change when a run goes on: they change no trial.
+FREE = ("concurrency", "retries", "trial_minutes", "max_cost")
 
 
 class FolderError(ValueError):
@@ -52,6 +52,11 @@ class Run:
         for trial in sorted(self.attempts, key=lambda each: each.attempt):
             last[trial.trial] = trial
         return tuple(last[number] for number in sorted(last))
+
+    @property
+    def graded(self) -> tuple[Trial, ...]:
+        """Those that count: a fault of the machinery says nothing about the agent."""
+        return tuple(trial for trial in self.trials if trial.outcome != "infrastructure")
 
 
 def read_run(path: Path) -> Run:
@@ -146,7 +151,7 @@ class RunFolder:
         folder = cls(path, shared=True)
         with folder.alone():
             if (path / "config.json").exists():
-                refuse_changes(read_run(path).config, config)
+                refuse_changes(read_run(path).config, config, but=("trials",))
             number = 1 + max(folder._numbers(), default=-1)
             folder.trial(number)
             folder.write("config.json", config.model_copy(update={"trials": number + 1}))
@@ -227,12 +232,13 @@ def events_in(folder: Path) -> list[Event]:
     return list(read_transcript(path)) if path.exists() else []
 
 
-def refuse_changes(before: RunConfig, now: RunConfig, free: Collection[str] = _FREE) -> None:
-    """Trials of another kind don't belong into a run. FolderError says what differs."""
+def refuse_changes(before: RunConfig, now: RunConfig, but: Collection[str] = ()) -> None:
+    """Trials of another kind don't belong into a run. FolderError says what differs, ``but`` for
+    some settings and those that are free anyway."""
     changes = [
         f"{name} is {getattr(before, name)} in the run and {value} now"
         for name, value in now
-        if name not in free and value != getattr(before, name)
+        if name not in (*FREE, "started", *but) and value != getattr(before, name)
     ]
     if changes:
         raise FolderError(

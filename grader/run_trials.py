@@ -20,7 +20,6 @@ from grader.estimate import estimate
 from grader.records import INTERRUPTED, SETTLED, RunConfig, Trial
 from grader.run_config import (
     AGENTS,
-    FREE,
     TRIALS,
     TRIALS_UNTIL_DECIDED,
     agent_and_model,
@@ -41,7 +40,7 @@ from grader.sandbox import launcher_of, sandbox_option
 from grader.summary import summarise
 from grader.tables import print_summary, result_line
 from grader.trials import MakeAgent, Plan, run_trials
-from task_spec.cli import Failure, run, variant_of, variant_options
+from task_spec.cli import Failure, run, variant_of, variant_options, variant_seed_option
 from task_spec.variant import Variant
 
 UNFINISHED = 3  # exit status of a run that stopped before its trials were done
@@ -99,14 +98,7 @@ _NO_MODEL = (
     type=click.IntRange(0),
     help="Draws the unpublished worlds, and what scripted agents do.  [default: drawn at random]",
 )
-@click.option(
-    "--variant",
-    "variant_seed",
-    default=0,
-    show_default=True,
-    type=click.IntRange(0),
-    help="Seed of the variant: draws the data, and the bugs where it is not 0.",
-)
+@variant_seed_option
 @sandbox_option
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder of the run.  [default: new under runs/]"
@@ -135,7 +127,7 @@ def main(context: click.Context, /, **options: Any) -> None:
         variant = variant_of(*(options[name] for name in ("task", "bugs", "only", "variant_seed")))
         config = new_config(options, *agent_and_model(options), variant, launcher)
         if before is not None:
-            refuse_changes(before.config, config, FREE)
+            refuse_changes(before.config, config)
         asyncio.run(_preflight(config))
         folder = _folder(options, config)
     except (FolderError, AgentError) as error:
@@ -234,8 +226,7 @@ def _watcher(console: Console, plan: Plan, folder: RunFolder, options: dict[str,
         return Lines(console)
     if options["verbose"]:
         return Follower(console)
-    known = read_run(folder.path).trials
-    done = sum(trial.outcome != "infrastructure" for trial in known)
+    done = len(read_run(folder.path).graded)
     return Bars(console, plan.trials, done, plan.variant.task.budgets.tool_calls)
 
 

@@ -25,7 +25,7 @@ _KS = (1, 2, 4, 8)
 def summarise(run: Run, known_rate: float | None = None) -> dict[str, Any]:
     """What ``summary.json`` holds. Infrastructure faults stay out of the pass rate, and what they
     cost does not."""
-    graded = [trial for trial in run.trials if trial.outcome != "infrastructure"]
+    graded = run.graded
     passed = sum(trial.outcome == "passed" for trial in graded)
     reasons = _reasons(graded)
     sides = band_probabilities(passed, len(graded))

@@ -47,7 +47,7 @@ def _results(summary: dict[str, Any]) -> list[tuple[str, str]]:
         (f"in the band of {percent(low)} to {percent(high)}", _inside(summary)),
         ("pass at 1, 2, 4, 8", ", ".join(map(percent, summary["pass_at_k"].values()))),
         ("failed for", ", ".join(f"{k} {n}" for k, n in reasons.items()) or "-"),
-        ("effective number of reasons", _number(summary["effective_reasons"])),
+        ("effective number of reasons", number(summary["effective_reasons"], ".1f")),
         ("infrastructure faults", str(summary["infrastructure"])),
         ("attempts repeated", str(summary["repeated"])),
     ]
@@ -90,5 +90,6 @@ def interval(ends: Sequence[float] | None) -> str:
     return "undefined" if ends is None else " to ".join(map(percent, ends))
 
 
-def _number(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.1f}"
+def number(value: float | None, form: str, unit: str = "") -> str:
+    """A figure, in a format of Python's; None is undefined."""
+    return "undefined" if value is None else f"{unit}{value:{form}}"

@@ -82,8 +82,7 @@ async def run_trial(plan: Plan, folder: RunFolder, watcher: Watcher, number: int
 class _Trials:
     def __init__(self, plan: Plan, folder: RunFolder, watcher: Watcher) -> None:
         self.plan, self.folder, self.watcher = plan, folder, watcher
-        known = read_run(folder.path).trials
-        self.done = {trial.trial: trial for trial in known if trial.outcome != "infrastructure"}
+        self.done = {trial.trial: trial for trial in read_run(folder.path).graded}
         self.open = deque(n for n in range(plan.trials) if n not in self.done)
         self.stopped = self._decided()
 

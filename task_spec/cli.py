@@ -20,6 +20,16 @@ _VARIANT_OPTIONS = (
 )
 
 
+variant_seed_option = click.option(
+    "--variant",
+    "variant_seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Seed of the variant: draws the data, and the bugs where it is not 0.",
+)
+
+
 class Failure(click.ClickException):
     """What a user can mend. ``message`` is one line that says what to do."""
 

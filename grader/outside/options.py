@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from grader.sandbox import sandbox_option
-from task_spec.cli import variant_options
+from task_spec.cli import variant_options, variant_seed_option
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -24,14 +24,7 @@ _OPTIONS = (
         type=click.IntRange(0),
         help="Draws the unpublished worlds.  [default: drawn at random]",
     ),
-    click.option(
-        "--variant",
-        "variant_seed",
-        default=0,
-        show_default=True,
-        type=click.IntRange(0),
-        help="Seed of the variant: draws the data, and the bugs where it is not 0.",
-    ),
+    variant_seed_option,
     click.option(
         "--idle-minutes",
         default=60.0,

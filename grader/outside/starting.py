@@ -45,7 +45,7 @@ def prepare(context: click.Context, options: dict[str, Any]) -> Prepared:
         variant = variant_of(*(options[name] for name in ("task", "bugs", "only", "variant_seed")))
         config = new_config(options, options["agent"], options["model"], variant, launcher)
         if before is not None:
-            refuse_changes(before, config)
+            refuse_changes(before, config, but=("trials",))
     except FolderError as error:
         raise Failure(str(error)) from None
     run = run or new_run_path(config.task, config.agent)
