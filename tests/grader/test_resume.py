@@ -11,6 +11,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -109,15 +110,17 @@ def short_temporary_folder():
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def killed(arguments, temporary: Path, seconds: float) -> bool:
-    """Run the command, kill it after some seconds, and see that nothing is left; whether it was
-    still running."""
+def killed(arguments, temporary: Path, seconds: float, sign: Callable[[], bool]) -> bool:
+    """Run the command, kill it some seconds after it gave a sign, and see that nothing is left;
+    whether it was still running."""
     process = subprocess.Popen(
         command(*arguments),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         env=os.environ | {"TMPDIR": str(temporary)},
     )
+    while not sign() and process.poll() is None:
+        time.sleep(0.05)
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
@@ -131,6 +134,10 @@ def killed(arguments, temporary: Path, seconds: float) -> bool:
         return True
     assert process.returncode == 0, process.stderr.read().decode()
     return False
+
+
+def trial_folders(out: Path) -> set[Path]:
+    return set(out.glob("trial-*"))
 
 
 def transcripts_of_played(out: Path) -> dict[str, str]:
@@ -149,8 +156,10 @@ def test_killed_fifty_times_a_run_loses_and_repeats_nothing(tmp_path):
     graded, played = {}, {}
     with short_temporary_folder() as temporary:
         while kills < KILLS:
-            # Starting takes some two seconds here, and a trial a quarter of one.
-            assert killed(arguments, temporary, rng.uniform(0.3, 4))
+            # Half of them while it starts, however long that takes here; half while it plays.
+            known = trial_folders(out)
+            sign = (lambda: True) if kills % 2 else (lambda seen=known: trial_folders(out) != seen)
+            assert killed(arguments, temporary, rng.uniform(0.1, 2.5), sign)
             kills += 1
             if not (out / "config.json").exists():
                 continue
