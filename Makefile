@@ -1,4 +1,4 @@
-.PHONY: sandbox trials test matrix fuzz bench lint setup notebooks clean
+.PHONY: sandbox trials test matrix validate fuzz bench lint setup notebooks clean
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -10,6 +10,10 @@ test: .venv/.dev  ## set up, then run the tests
 
 matrix: .venv/.dev  ## every bug, repair and near miss through the whole grader
 	$(BIN)/python -m pytest -n 2 -m matrix
+
+validate: .venv/.run  ## the whole proof of both graders: half an hour a task on two cores
+	$(BIN)/python -m grader.validate --task transits
+	$(BIN)/python -m grader.validate --task tinylm
 
 lint: .venv/.dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
@@ -51,4 +55,5 @@ clean:
 	rm -rf .venv runs bench
 
 notebooks: .venv/.run  ## build the committed notebook and its data again
-	$(BIN)/python -m task_spec.build --out notebooks/transits
+	$(BIN)/python -m task_spec.build --task transits --out notebooks/transits
+	$(BIN)/python -m task_spec.build --task tinylm --out notebooks/tinylm

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 
 from grader.evidence import MALFORMED
 from grader.reexecute import WorldRun
@@ -12,16 +14,36 @@ from task_spec.model import Check, Evidence, Measurement, Task
 from task_spec.prompt import RUN_EXECUTES, RUN_TIME
 
 
-def run_checks(task: Task, runs: Sequence[WorldRun]) -> list[CheckResult]:
-    """Results of the run's own checks, and of every task check that has a world among ``runs``."""
+@dataclass(frozen=True)
+class Reading:
+    """What a check measured in one world."""
+
+    check: Check
+    world: str
+    measurement: Measurement
+
+
+def readings(task: Task, runs: Sequence[WorldRun]) -> list[Reading]:
+    """Every check of a task in every world of its own that is among ``runs``."""
     evidence = {run.world: run.evidence for run in runs if run.evidence is not None}
     tried = {run.world for run in runs}
-    results = _of_runs(task, runs)
-    for check in task.checks:
-        worlds = [world for world in check.worlds if world in tried]
-        if worlds:
-            results.append(_worst([_measured(check, world, evidence) for world in worlds]))
-    return results
+    return [
+        Reading(check, world, _measured(check, world, evidence))
+        for check in task.checks
+        for world in check.worlds
+        if world in tried
+    ]
+
+
+def run_checks(task: Task, runs: Sequence[WorldRun]) -> list[CheckResult]:
+    """Results of the run's own checks, and of every task check that has a world among ``runs``."""
+    return results_of(task, runs, readings(task, runs))
+
+
+def results_of(task: Task, runs: Sequence[WorldRun], found: Sequence[Reading]) -> list[CheckResult]:
+    """The same, of readings that were taken already."""
+    by_check = groupby(found, key=lambda reading: reading.check.id)
+    return [*_of_runs(task, runs), *(_worst([_result(r) for r in of]) for _, of in by_check)]
 
 
 def _of_runs(task: Task, runs: Sequence[WorldRun]) -> list[CheckResult]:
@@ -49,20 +71,24 @@ def _of_runs(task: Task, runs: Sequence[WorldRun]) -> list[CheckResult]:
     ]
 
 
-def _measured(check: Check, world: str, evidence: Mapping[str, Evidence]) -> CheckResult:
+def _measured(check: Check, world: str, evidence: Mapping[str, Evidence]) -> Measurement:
     try:
-        measurement = check.measure(evidence[world], evidence)
-        value = None if measurement.value is None else float(measurement.value)
+        found = check.measure(evidence[world], evidence)
+        return found if found.value is None else replace(found, value=float(found.value))
     except MALFORMED as error:
-        measurement, value = Measurement(None, False, _unmeasured(world, evidence, error)), None
+        return Measurement(None, False, _unmeasured(world, evidence, error))
+
+
+def _result(reading: Reading) -> CheckResult:
+    check, found = reading.check, reading.measurement
     return CheckResult(
         id=check.id,
         clause=check.clause,
-        passed=measurement.passed,
-        value=value if value is not None and math.isfinite(value) else None,
+        passed=found.passed,
+        value=found.value if found.value is not None and math.isfinite(found.value) else None,
         bound=check.bound,
-        explanation=measurement.explanation,
-        world=world,
+        explanation=found.explanation,
+        world=reading.world,
     )
 
 

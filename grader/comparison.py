@@ -17,7 +17,7 @@ from grader.stats import rate
 from grader.summary import summarise
 
 # Settings that say what an agent faces and how it is judged, not who plays.
-_GIVEN = ("task", "variant", "variant_seed", "bugs", "digest", "version")
+_GIVEN = ("task", "variant", "variant_seed", "noise", "bugs", "digest", "version")
 _UNTOLD = ("started", "trials")  # unlike in any two runs, or shown anyway
 
 

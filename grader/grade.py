@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -49,21 +50,13 @@ from task_spec.variant import Variant
     help="Where to write the verdict.",
 )
 def main(
-    notebook: Path,
-    report: Path,
-    task: str,
-    bugs: int | None,
-    only: str | None,
-    seed: int,
-    variant_seed: int,
-    unsafe_no_sandbox: bool,
-    out: Path,
+    notebook: Path, report: Path, seed: int, unsafe_no_sandbox: bool, out: Path, **options: Any
 ) -> None:
     """Grade NOTEBOOK: a table of checks, and verdict.json.
 
     Exit status: 0 passed, 1 failed, 2 could not grade.
     """
-    variant = variant_of(task, bugs, only, variant_seed)
+    variant = variant_of(options)
     texts = [_read(notebook, "notebook"), _read(report, "report")]
     _writable(out)
     verdict = _grade(texts[0], texts[1], variant, seed, launcher_of(unsafe_no_sandbox))

@@ -10,6 +10,7 @@ from typing import Any
 from grader.checks import run_checks
 from grader.reexecute import WorldRun, run_world
 from grader.report import Match, match, problems
+from grader.rows import RowScore
 from grader.submission import (
     NotebookError,
     ReportError,
@@ -34,7 +35,7 @@ async def run_worlds(
     """Execute cells in the worlds of a variant (or ``only`` some) until one run fails."""
     runs: list[WorldRun] = []
     evidence: dict[str, Evidence] = {}
-    for world in variant.task.worlds(variant.seed, seed):
+    for world in variant.task.worlds(variant.draw, seed):
         if only is not None and world.name not in only:
             continue
         run = await run_world(cells, world, launcher, variant.task.budgets, evidence)
@@ -107,6 +108,8 @@ def judge(
             fixed=all(passed.get(check_id, False) for check_id in bug.checks),
             reported=bug.id in matched.entry_of,
             entry=matched.entry_of.get(bug.id),
+            precision=score.precision if (score := matched.rows.get(bug.id)) else None,
+            recall=score.recall if score else None,
         )
         for bug in variant.bugs
     )
@@ -140,7 +143,7 @@ def _report_checks(variant: Variant, matched: Match) -> list[CheckResult]:
             len(missed),
             not missed,
             "no planted bug unreported",
-            f"unreported: {', '.join(missed)}" if missed else "all reported",
+            f"unreported: {', '.join(missed)}{_row_notes(matched)}" if missed else "all reported",
         ),
         result(
             REPORT_FALSE_ALARMS,
@@ -152,6 +155,11 @@ def _report_checks(variant: Variant, matched: Match) -> list[CheckResult]:
     ]
 
 
+def _row_notes(matched: Match) -> str:
+    notes = [f"{bug}: rows of {score}" for bug, score in matched.rows.items()]
+    return f" ({'; '.join(notes)})" if notes else ""
+
+
 def _reason(
     checks: list[CheckResult], bugs: Sequence[BugResult], runs: Sequence[WorldRun]
 ) -> tuple[FailureReason | None, str]:
@@ -160,9 +168,12 @@ def _reason(
         if run.error is not None:
             reason = FailureReason.TIMEOUT if run.timed_out else FailureReason.NOTEBOOK_ERROR
             return reason, f"world {run.world}: {run.error}"
-    unreported = [bug.id for bug in bugs if not bug.reported]
+    unreported = [bug for bug in bugs if not bug.reported]
+    missed = [bug.id for bug in unreported if bug.precision is None]
+    if missed:
+        return FailureReason.MISSED_BUG, f"not reported: {', '.join(missed)}"
     if unreported:
-        return FailureReason.MISSED_BUG, f"not reported: {', '.join(unreported)}"
+        return FailureReason.WRONG_ROWS, "; ".join(map(_rows_in_words, unreported))
     unfixed = [bug.id for bug in bugs if not bug.fixed]
     if unfixed:
         return FailureReason.PARTIAL_FIX, f"reported but not repaired: {', '.join(unfixed)}"
@@ -173,6 +184,10 @@ def _reason(
     if not alarms.passed:
         return FailureReason.FALSE_ALARM, alarms.explanation
     return None, ""
+
+
+def _rows_in_words(bug: BugResult) -> str:
+    return f"{bug.id}: rows of {RowScore(bug.precision or 0.0, bug.recall or 0.0)}"
 
 
 def _partial_reward(

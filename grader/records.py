@@ -34,6 +34,7 @@ class RunConfig(BaseModel):
     variant: str
     bugs: tuple[str, ...]
     variant_seed: int
+    noise: float = Field(0.0, description="how hard faults of the data are to see, 0 to 1")
     digest: str = Field("", description="of all that the agent is given: see `digest`")
     agent: str
     model: str | None
@@ -137,6 +138,7 @@ def answer_key(variant: Variant) -> list[dict[str, Any]]:
                 for cell, ranges in variant.places(bug).items()
                 for lines in ranges
             ],
+            "rows": sorted(bug.rows.of(variant.draw)) if bug.rows else [],
         }
         for bug in variant.bugs
     ]

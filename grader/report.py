@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
+from grader.rows import RowScore, row_problem, score_rows
 from grader.submission import ReportError
 from grader.verdict import ReportEntry
-from task_spec.prompt import QUOTE_LINES, QUOTE_MIN
+from task_spec.model import Bug, Row
+from task_spec.prompt import QUOTE_LINES, QUOTE_MIN, clauses_with_rows
 from task_spec.variant import Variant
 
 Lines = tuple[int, int]
@@ -19,10 +22,12 @@ Lines = tuple[int, int]
 
 @dataclass(frozen=True)
 class Match:
-    """Entry index by bug id, and the entries that report no bug at all."""
+    """Entry index by bug id, the entries that report no bug at all, and how good the rows are
+    that were listed for a bug."""
 
     entry_of: dict[str, int]
     false_alarms: tuple[int, ...]
+    rows: dict[str, RowScore] = field(default_factory=dict)
 
 
 def locate(entry: ReportEntry, sources: dict[str, str]) -> list[Lines]:
@@ -61,6 +66,7 @@ def problems(entries: Iterable[ReportEntry], variant: Variant) -> list[str]:
     """What is wrong with the form of a report's entries, in words; gives no hint at the bugs."""
     sources = _sources(variant)
     clauses = [clause.id for clause in variant.task.clauses]
+    rows = clauses_with_rows(variant.task)
     found = []
     for i, entry in enumerate(entries):
         if entry.clause not in clauses:
@@ -71,6 +77,8 @@ def problems(entries: Iterable[ReportEntry], variant: Variant) -> list[str]:
             locate(entry, sources)
         except ReportError as problem:
             found.append(f"entry {i}: {problem}")
+        if entry.clause in rows and (wrong := row_problem(entry, rows[entry.clause])):
+            found.append(f"entry {i}: {wrong}")
     return found
 
 
@@ -90,9 +98,23 @@ def match(entries: Sequence[ReportEntry], variant: Variant) -> Match:
             for entry, lines in zip(entries, quoted, strict=True)
         ]
     )
+    false_alarms = tuple(int(i) for i in np.flatnonzero(~fits.any(axis=1)))
+    rows = {
+        bug.id: score_rows(itertools.compress(entries, fits[:, j]), affected)
+        for j, (bug, affected) in enumerate(_affected(variant))
+        if affected is not None and fits[:, j].any()
+    }
+    for j, bug in enumerate(variant.bugs):
+        if bug.id in rows and bug.rows is not None and not rows[bug.id].reaches(bug.rows):
+            fits[:, j] = False
     chosen = maximum_bipartite_matching(csr_array(fits), perm_type="row")
     entry_of = {bug.id: int(i) for bug, i in zip(variant.bugs, chosen, strict=True) if i >= 0}
-    return Match(entry_of, tuple(int(i) for i in np.flatnonzero(~fits.any(axis=1))))
+    return Match(entry_of, false_alarms, rows)
+
+
+def _affected(variant: Variant) -> Iterator[tuple[Bug, frozenset[Row] | None]]:
+    for bug in variant.bugs:
+        yield bug, bug.rows.of(variant.draw) if bug.rows else None
 
 
 def _overlap(some: Iterable[Lines], others: Sequence[Lines]) -> bool:

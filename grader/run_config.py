@@ -8,14 +8,12 @@ from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
-import click
-
 from grader.agents.claude import DEFAULT_MODEL
 from grader.agents.scripted import PLANS
 from grader.records import RunConfig, digest
 from grader.run_folder import FREE, Run, read_run
 from kernel_tool.launch import Launcher
-from task_spec.cli import Failure
+from task_spec.cli import COMPOSING, Failure
 from task_spec.variant import Variant
 
 AGENTS = ("auto", "claude", *PLANS)
@@ -31,16 +29,10 @@ def run_to_resume(options: dict[str, Any]) -> Run | None:
     return read_run(options["resume"])
 
 
-def defaulted(context: click.Context) -> set[str]:
-    """The options that were not given."""
-    default = click.core.ParameterSource.DEFAULT
-    return {name for name in context.params if context.get_parameter_source(name) is default}
-
-
 def settings(config: RunConfig, defaulted: set[str]) -> dict[str, Any]:
     """Of a run that is resumed, for the options that were not given."""
     found = {name: value for name, value in config if name in defaulted and name != "bugs"}
-    if {"bugs", "only"} <= defaulted:
+    if {"only", *COMPOSING} <= defaulted:
         found["only"] = ",".join(config.bugs)
     return found
 
@@ -75,6 +67,7 @@ def new_config(
         trials=trials,
         variant=variant.name,
         bugs=tuple(bug.id for bug in variant.bugs),
+        noise=variant.noise,
         digest=digest(variant),
         agent=agent,
         model=model,

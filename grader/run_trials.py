@@ -23,7 +23,6 @@ from grader.run_config import (
     TRIALS,
     TRIALS_UNTIL_DECIDED,
     agent_and_model,
-    defaulted,
     new_config,
     run_to_resume,
     settings,
@@ -40,7 +39,7 @@ from grader.sandbox import launcher_of, sandbox_option
 from grader.summary import summarise
 from grader.tables import print_summary, result_line
 from grader.trials import MakeAgent, Plan, run_trials
-from task_spec.cli import Failure, run, variant_of, variant_options, variant_seed_option
+from task_spec.cli import Failure, defaulted, run, variant_of, variant_options, variant_seed_option
 from task_spec.variant import Variant
 
 UNFINISHED = 3  # exit status of a run that stopped before its trials were done
@@ -124,7 +123,7 @@ def main(context: click.Context, /, **options: Any) -> None:
         before = run_to_resume(options)
         if before is not None:
             options |= settings(before.config, defaulted(context))
-        variant = variant_of(*(options[name] for name in ("task", "bugs", "only", "variant_seed")))
+        variant = variant_of(options)
         config = new_config(options, *agent_and_model(options), variant, launcher)
         if before is not None:
             refuse_changes(before.config, config)

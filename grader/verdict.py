@@ -16,6 +16,7 @@ class FailureReason(StrEnum):
     NOTEBOOK_ERROR = "notebook_error"
     TIMEOUT = "timeout"
     MISSED_BUG = "missed_bug"
+    WRONG_ROWS = "wrong_rows"
     PARTIAL_FIX = "partial_fix"
     REGRESSION = "regression"
     FALSE_ALARM = "false_alarm"
@@ -46,6 +47,8 @@ class BugResult(_Record):
     fixed: bool
     reported: bool
     entry: int | None = Field(default=None, description="index of the report entry that matched it")
+    precision: float | None = Field(default=None, description="of the rows that were listed for it")
+    recall: float | None = Field(default=None, description="of the rows that were listed for it")
 
 
 class Verdict(_Record):
@@ -69,9 +72,10 @@ class Verdict(_Record):
 
 
 class ReportEntry(_Record):
-    """One entry of the bug report."""
+    """One entry of the bug report. ``rows``: lists of ids; a list of plain ids is taken, too."""
 
     clause: str
     cell: str
     quote: str
     explanation: str = ""
+    rows: list[str | list[str]] = []

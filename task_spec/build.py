@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 import nbformat
@@ -11,7 +13,7 @@ from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from task_spec.cli import Failure, run, variant_of, variant_options
+from task_spec.cli import Failure, composition_of, run, variant_of, variant_options
 from task_spec.staging import stage_workspace
 from task_spec.variant import Variant
 
@@ -57,10 +59,11 @@ def _normalise(notebook: NotebookNode) -> None:
 @variant_options
 @click.option(
     "--seed",
+    "variant_seed",
     default=0,
     show_default=True,
     type=click.IntRange(0),
-    help="Draws the data, and the bugs where it is not 0 or --bugs is given.",
+    help="Draws the data, and the bugs.",
 )
 @click.option(
     "--out",
@@ -74,16 +77,23 @@ def _normalise(notebook: NotebookNode) -> None:
     show_default=True,
     help="Run the notebook and keep its outputs.",
 )
-def main(
-    task: str, bugs: int | None, only: str | None, seed: int, out: Path, execute: bool
-) -> None:
+def main(out: Path, execute: bool, **options: Any) -> None:
     """Write the broken notebook of a variant, and its data."""
-    variant = variant_of(task, bugs, only, seed)
+    variant = variant_of(options)
     try:
         path = build(variant, out, execute=execute)
     except OSError as error:
         raise Failure(f"can't write to {out} ({error.strerror}): choose another --out") from None
-    click.echo(f"{path}: {len(variant.bugs)} bugs planted")
+    click.echo(
+        f"{path}: {len(variant.bugs)} bugs planted, noise {variant.noise:g}{_among(options)}"
+    )
+
+
+def _among(options: Mapping[str, Any]) -> str:
+    """Of how many sets of bugs this is one."""
+    if options["only"] is not None:
+        return ""
+    return f"; one of {composition_of(options).distinct:,} sets of bugs"
 
 
 if __name__ == "__main__":

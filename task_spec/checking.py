@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from task_spec.model import Check, Evidence, Measurement
+from task_spec.model import Check, Evidence, Measurement, Sense
 
 Measure = Callable[[Evidence], Measurement]
 MeasureAcross = Callable[[Evidence, Mapping[str, Evidence]], Measurement]
@@ -63,16 +63,18 @@ class Checks:
         return tuple(self._found)
 
 
-def at_most(value: float, limit: float, what: str) -> Measurement:
-    """Holds if ``value`` <= ``limit``; a NaN does not."""
-    return Measurement(value, bool(value <= limit), f"{what}: {value:.4g}, at most {limit:g}")
+def at_most(value: float, limit: float, what: str, *, log: bool = False) -> Measurement:
+    """Holds if ``value`` <= ``limit``; a NaN does not. ``log``: of errors that span magnitudes."""
+    text = f"{what}: {value:.4g}, at most {limit:g}"
+    return Measurement(value, bool(value <= limit), text, limit, Sense.AT_MOST, log)
 
 
-def at_least(value: float, limit: float, what: str) -> Measurement:
-    """Holds if ``value`` >= ``limit``; a NaN does not."""
-    return Measurement(value, bool(value >= limit), f"{what}: {value:.4g}, at least {limit:g}")
+def at_least(value: float, limit: float, what: str, *, log: bool = False) -> Measurement:
+    """Holds if ``value`` >= ``limit``; a NaN does not. ``log``: of values that span magnitudes."""
+    text = f"{what}: {value:.4g}, at least {limit:g}"
+    return Measurement(value, bool(value >= limit), text, limit, Sense.AT_LEAST, log)
 
 
 def none_of(count: int, what: str) -> Measurement:
     """Holds if ``count`` is zero."""
-    return Measurement(float(count), count == 0, f"{count} {what}")
+    return Measurement(float(count), count == 0, f"{count} {what}", 0.0, Sense.NONE_OF)

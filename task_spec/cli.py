@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
 
-from task_spec.model import TaskError
-from task_spec.variant import Variant, choose
+from task_spec.composition import DEFAULT_LEVEL, Composition, choose, compose
+from task_spec.model import Kind, TaskError
+from task_spec.variant import Variant
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _VARIANT_OPTIONS = (
     click.option("--task", default="transits", show_default=True, help="Name of the task."),
+    click.option("--level", help=f"How hard: see task_spec.card.  [default: {DEFAULT_LEVEL}]"),
     click.option("--bugs", type=int, help="Plant this many bugs, drawn by the variant's seed."),
+    click.option(
+        "--kinds", help=f"Only bugs of these kinds, of {', '.join(Kind)}; separated by commas."
+    ),
+    click.option(
+        "--noise",
+        type=float,
+        help="How hard faults of the data are to see, 0 to 1.  [default: the level's]",
+    ),
+    click.option(
+        "--held-out", is_flag=True, help="Plant the bugs that no other variant has, and others."
+    ),
     click.option("--only", help="Plant these bugs and no others: ids, separated by commas."),
 )
+# What chooses bugs by other means than naming them.
+COMPOSING = ("level", "bugs", "kinds", "held_out")
 
 
 variant_seed_option = click.option(
@@ -26,7 +41,7 @@ variant_seed_option = click.option(
     default=0,
     show_default=True,
     type=click.IntRange(0),
-    help="Seed of the variant: draws the data, and the bugs where it is not 0.",
+    help="Seed of the variant: draws the data, and the bugs.",
 )
 
 
@@ -43,16 +58,56 @@ def variant_options(command: F) -> F:
     return command
 
 
-def variant_of(task: str, bugs: int | None, only: str | None, seed: int) -> Variant:
-    """The variant that options name. Failure if there is none."""
+def variant_of(options: Mapping[str, Any]) -> Variant:
+    """The variant that options name: those of `variant_options`, and ``variant_seed``. Failure if
+    there is none."""
     # Here, since a task brings scikit-learn and more, for which not every command line has a use.
     from task_spec.registry import get_task
 
-    ids = None if only is None else [part.strip() for part in only.split(",") if part.strip()]
     try:
-        return choose(get_task(task), count=bugs, only=ids, seed=seed)
+        return choose(
+            get_task(options["task"]),
+            level=options["level"],
+            count=options["bugs"],
+            kinds=_kinds(options["kinds"]),
+            noise=options["noise"],
+            held_out=options["held_out"],
+            only=_listed(options["only"]),
+            seed=options["variant_seed"],
+        )
     except TaskError as error:
         raise Failure(str(error)) from None
+
+
+def defaulted(context: click.Context) -> set[str]:
+    """The options that were not given."""
+    default = click.core.ParameterSource.DEFAULT
+    return {name for name in context.params if context.get_parameter_source(name) is default}
+
+
+def composition_of(options: Mapping[str, Any]) -> Composition:
+    """What the same options draw a variant's bugs from. Failure if nothing fits."""
+    from task_spec.registry import get_task
+
+    try:
+        task = get_task(options["task"])
+        level = task.level(options["level"] or DEFAULT_LEVEL)
+        kinds, held_out = _kinds(options["kinds"]), options["held_out"]
+        return compose(task, level, count=options["bugs"], kinds=kinds, held_out=held_out)
+    except TaskError as error:
+        raise Failure(str(error)) from None
+
+
+def _listed(text: str | None) -> list[str] | None:
+    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _kinds(text: str | None) -> list[Kind] | None:
+    names = _listed(text)
+    for name in names or ():
+        if name not in set(Kind):
+            raise TaskError(f"--kinds takes {', '.join(Kind)}; there is no {name!r}")
+    return None if names is None else [Kind(name) for name in names]
 
 
 def run(command: click.Command, prog_name: str) -> None:

@@ -43,11 +43,53 @@ class Edit:
 class Repair:
     """Edits of the correct notebook: another correct solution, or a near miss.
 
-    A near miss looks right and leaves the bug's clause broken; the grader must fail it.
+    A near miss looks right and leaves the bug's clause broken; the grader must fail it. It is
+    ``obvious`` if it is what comes to mind first: the bug is then an onion.
     """
 
     why: str
     edits: tuple[Edit, ...]
+    obvious: bool = False
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What published data are drawn from: a seed, and how hard row faults are to see (0 to 1)."""
+
+    seed: int = 0
+    noise: float = 0.0
+
+
+Row = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """What a reference detector reaches at some noise: means over ``seeds`` draws, and how many of
+    them reach both bounds."""
+
+    noise: float
+    precision: float
+    recall: float
+    reached: int
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of the published data that a bug touches, to be listed in its report.
+
+    A row is ``size`` ids, in sorted order; ``meaning`` names them in the prompt. ``of`` gives the
+    affected rows of a draw. A list reports the bug if of its rows at least ``min_precision`` are
+    affected, and of the affected rows at least ``min_recall`` are in it.
+    """
+
+    meaning: str
+    size: int
+    min_precision: float
+    min_recall: float
+    of: Callable[[Draw], frozenset[Row]]
+    ceiling: tuple[Ceiling, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,7 +98,9 @@ class Bug:
 
     ``places``: where it may rightly be reported, as ``cell`` or ``cell.function``; the cells and
     functions that ``plant`` edits always count. ``checks``: ids of the checks that must pass for
-    the bug to count as repaired. ``source``: where it was seen in the wild.
+    the bug to count as repaired. ``source``: where it was seen in the wild. ``rows``: what its
+    report must list. ``held_out``: never planted for training, so that generalisation to bugs
+    that were never seen can be measured.
     """
 
     id: str
@@ -69,6 +113,32 @@ class Bug:
     repairs: tuple[Repair, ...]
     near_misses: tuple[Repair, ...]
     places: tuple[str, ...] = ()
+    rows: Rows | None = None
+    held_out: bool = False
+
+    @property
+    def onion(self) -> bool:
+        """Whether the repair that comes to mind first leaves the clause broken."""
+        return any(miss.obvious for miss in self.near_misses)
+
+
+@dataclass(frozen=True)
+class Decoy:
+    """Code of the correct notebook that looks odd and is right: who reports it errs."""
+
+    cell: str
+    quote: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Level:
+    """How hard a variant is: how many bugs, at least how many onions among them, what noise."""
+
+    name: str
+    bugs: int
+    onions: int
+    noise: float
 
 
 @dataclass(frozen=True)
@@ -106,13 +176,28 @@ class Evidence:
     arrays: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=dict)
 
 
+class Sense(StrEnum):
+    """On which side of its limit a value holds."""
+
+    AT_MOST = "at most"
+    AT_LEAST = "at least"
+    NONE_OF = "none of"  # a count that is 0
+
+
 @dataclass(frozen=True)
 class Measurement:
-    """A check's value in one world (None: not measurable), whether it holds, and why."""
+    """A check's value in one world (None: not measurable), whether it holds, and why.
+
+    ``limit`` and ``sense`` say what the value was held against, where that is one number; ``log``
+    that it spans orders of magnitude, so that its distance to the limit is one of logarithms.
+    """
 
     value: float | None
     passed: bool
     explanation: str
+    limit: float | None = None
+    sense: Sense | None = None
+    log: bool = False
 
 
 @dataclass(frozen=True)
@@ -150,6 +235,24 @@ class World:
 
 
 @dataclass(frozen=True)
+class Cheat:
+    """Code that tries to pass without an honest repair; the grader must not let it.
+
+    ``exploit``: its number in `grader.validation.exploits`. ``change`` makes its code cells of a
+    notebook's: of the correct one if ``repaired``, else of one with a bug left in. ``worlds`` to
+    run it in and ``checks`` of which one must fail; left empty, the grader's choice and any.
+    """
+
+    id: str
+    why: str
+    exploit: int
+    change: Callable[[Sequence[str]], Sequence[str]]
+    repaired: bool = False
+    worlds: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Demand:
     """A sentence of the prompt that demands something, and the checks that hold it."""
 
@@ -161,9 +264,9 @@ class Demand:
 class Budgets:
     """What an episode may use, and what one re-execution may take (seconds of wall time)."""
 
-    tool_calls: int = 80
-    kernel_minutes: float = 15
-    tokens: int = 1_500_000
+    tool_calls: int = 120
+    kernel_minutes: float = 30
+    tokens: int = 4_000_000
     cell_seconds: int = 120
     run_seconds: int = 300
 
@@ -172,26 +275,37 @@ class Budgets:
 class ReportRules:
     """Limits of the bug report."""
 
-    max_entries: int = 16
+    max_entries: int = 40
     max_false_alarms: int = 1
+    max_rows: int = 1000
 
 
 @dataclass(frozen=True)
 class Task:
-    """A task: one correct notebook, the bugs that can be planted in it, and its checks."""
+    """A task: one correct notebook, the bugs that can be planted in it, and its checks.
+
+    ``write_data(folder, draw)`` writes the published data; ``worlds(published, seed)`` are the
+    re-executions of one grading, in which ``seed`` draws whatever is not published.
+    ``levels`` go from the easiest to the hardest. ``reruns`` tells a solver on what data its
+    notebook is run again, ``kept_names`` which top-level names it must keep.
+    """
 
     name: str
     title: str
     source: Path
     bugs: tuple[Bug, ...]
-    default_bugs: tuple[str, ...]
+    decoys: tuple[Decoy, ...]
+    levels: tuple[Level, ...]
     seams: tuple[Seam, ...]
     checks: tuple[Check, ...]
     metrics: tuple[Demand, ...]
-    write_data: Callable[[Path, int], None]
-    worlds: Callable[[int, int], Sequence[World]]
+    reruns: str
+    kept_names: tuple[str, ...]
+    write_data: Callable[[Path, Draw], None]
+    worlds: Callable[[Draw, int], Sequence[World]]
     budgets: Budgets = Budgets()
     report: ReportRules = ReportRules()
+    cheats: tuple[Cheat, ...] = ()
 
     @cached_property
     def cells(self) -> Mapping[str, Any]:
@@ -210,3 +324,11 @@ class Task:
                 return bug
         known = ", ".join(bug.id for bug in self.bugs)
         raise TaskError(f"{self.name} has no bug {bug_id!r}; it has {known}")
+
+    def level(self, name: str) -> Level:
+        """The level of that name; TaskError names those that exist."""
+        for level in self.levels:
+            if level.name == name:
+                return level
+        known = ", ".join(level.name for level in self.levels)
+        raise TaskError(f"{self.name} has no level {name!r}; it has {known}")

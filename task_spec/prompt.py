@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from task_spec.model import Demand, Task
+from task_spec.model import Demand, Rows, Task
 
 RUN_EXECUTES = "run.executes"
 RUN_TIME = "run.time"
@@ -38,7 +38,7 @@ def sections(task: Task) -> dict[str, tuple[Demand, ...]]:
         "interface": (
             Demand(
                 "Keep these functions, with the order of their parameters, and keep training "
-                "through them. Keep the names `curves` and `split` for what they are now. What is "
+                f"through them. Keep the names {_names(task)} for what they are now. What is "
                 "inside is yours to change.",
                 (RUN_INTERFACE,),
             ),
@@ -54,6 +54,10 @@ def render_prompt(task: Task) -> str:
     return template.render(
         task=task, **sections(task), quote_min=QUOTE_MIN, quote_lines=QUOTE_LINES
     )
+
+
+def _names(task: Task) -> str:
+    return " and ".join(f"`{name}`" for name in task.kept_names)
 
 
 def _clause_demand(task: Task, clause_id: str) -> Demand:
@@ -94,14 +98,33 @@ def _report_demands(task: Task) -> tuple[Demand, ...]:
         Demand(
             "Every bug that was planted in the notebook is reported. An entry reports a bug if it "
             "names the clause that the bug breaks and quotes a line of a function, or of "
-            "top-level code, in which the bug sits or in which it could rightly be repaired. A "
-            "further entry for the same bug costs nothing.",
+            "top-level code, in which the bug sits or in which it could rightly be repaired. Each bug "
+            "needs an entry of its own, two bugs of one clause two; a further entry for the same "
+            "bug costs nothing.",
             (REPORT_BUGS,),
         ),
+        *(_rows_demand(clause, rows) for clause, rows in clauses_with_rows(task).items()),
         Demand(
             f"At most {rules.max_false_alarms} entry reports no bug.",
             (REPORT_FALSE_ALARMS,),
         ),
+    )
+
+
+def clauses_with_rows(task: Task) -> dict[str, Rows]:
+    """The clauses whose report lists rows of the data, in the task's order."""
+    found = {clause: bug.rows for bug in task.bugs if bug.rows for clause in bug.clauses}
+    return {clause.id: found[clause.id] for clause in task.clauses if clause.id in found}
+
+
+def _rows_demand(clause: str, rows: Rows) -> Demand:
+    ids = "one id" if rows.size == 1 else f"{rows.size} ids, in any order"
+    return Demand(
+        f"An entry for {clause} also has the field `rows`: a list of {rows.meaning}, in the "
+        f"published data, each as a list of {ids}. It reports the bug only if, of all rows "
+        f"listed under {clause}, at least {rows.min_precision:.0%} are right, and at least "
+        f"{rows.min_recall:.0%} of the right ones are listed.",
+        (REPORT_BUGS,),
     )
 
 

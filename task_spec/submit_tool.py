@@ -35,6 +35,13 @@ def report_schema(rules: ReportRules) -> dict[str, Any]:
                 "type": "string",
                 "description": "What is wrong and how you repaired it, for a human reader.",
             },
+            "rows": {
+                "type": "array",
+                "items": {"type": "array", "items": {"type": "string"}},
+                "maxItems": rules.max_rows,
+                "description": "Only for a clause of which the task asks for rows: the affected "
+                "ones, each a list of ids.",
+            },
         },
         "required": ["clause", "cell", "quote", "explanation"],
         "additionalProperties": False,

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import ast
-import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from nbformat import NotebookNode
 
-from task_spec.model import Bug, Edit, Task, TaskError
+from task_spec.model import Bug, Draw, Edit, Task
 from task_spec.source import apply_edits, read_source
 
 
 @dataclass(frozen=True)
 class Variant:
-    """``bugs`` planted together in the task's notebook; ``seed`` draws the published data."""
+    """``bugs`` planted together in the task's notebook; ``seed`` and ``noise`` draw the published
+    data."""
 
     task: Task
     bugs: tuple[Bug, ...]
     seed: int = 0
+    noise: float = 0.0
 
     @property
     def name(self) -> str:
         return f"{self.task.name}-{len(self.bugs)}-{self.seed}"
+
+    @property
+    def draw(self) -> Draw:
+        return Draw(self.seed, self.noise)
 
     def correct(self, edits: Iterable[Edit] = ()) -> NotebookNode:
         """The correct notebook, with edits (an alternative repair, a near miss) if given."""
@@ -37,7 +42,7 @@ class Variant:
         return self.correct(edit for bug in self.bugs for edit in bug.plant)
 
     def write_data(self, folder: Path) -> None:
-        self.task.write_data(folder, self.seed)
+        self.task.write_data(folder, self.draw)
 
     def places(self, bug: Bug) -> dict[str, list[tuple[int, int]]]:
         """Where a bug may be reported: cell id -> line ranges (1-based, both ends included)."""
@@ -52,26 +57,6 @@ class Variant:
             lines = _function(source, function) if function else (1, len(source.splitlines()))
             found.setdefault(cell, []).append(lines)
         return found
-
-
-def choose(
-    task: Task, *, count: int | None = None, only: Iterable[str] | None = None, seed: int = 0
-) -> Variant:
-    """The variant named by options: ``only`` these bugs, or ``count`` drawn by ``seed``.
-
-    Without either, seed 0 gives the task's default composition. TaskError says what fits.
-    """
-    if only is not None:
-        if count is not None:
-            raise TaskError("--only and --bugs exclude each other: give one of them")
-        return Variant(task, tuple(task.bug(bug_id) for bug_id in dict.fromkeys(only)), seed)
-    if count is None and seed == 0:
-        return Variant(task, tuple(task.bug(bug_id) for bug_id in task.default_bugs), seed)
-    wanted = len(task.default_bugs) if count is None else count
-    if not 0 <= wanted <= len(task.bugs):
-        raise TaskError(f"--bugs takes 0 to {len(task.bugs)} for {task.name}, not {wanted}")
-    drawn = random.Random(seed).sample(range(len(task.bugs)), wanted)
-    return Variant(task, tuple(task.bugs[i] for i in sorted(drawn)), seed)
 
 
 def _lines_of(source: str, text: str) -> tuple[int, int]:

@@ -21,7 +21,7 @@ class Plan:
     """What a scripted agent will do: edits of the notebook, then a report."""
 
     edits: list[Edit] = field(default_factory=list)
-    report: list[dict[str, str]] = field(default_factory=list)
+    report: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Scripted:
@@ -62,16 +62,19 @@ def _turns(plan: Plan | None) -> Iterator[Turn]:
         yield turn("I have nothing more to do.")
 
 
-def _entry(bug: Bug) -> dict[str, str]:
+def _entry(bug: Bug, variant: Variant) -> dict[str, Any]:
     edit = bug.plant[0]
     new = [line for line in edit.new.splitlines() if line not in edit.old.splitlines()]
     lines = sorted(new or edit.new.splitlines(), key=len)
-    return {
+    entry: dict[str, Any] = {
         "clause": bug.clauses[0],
         "cell": edit.cell,
         "quote": lines[-1].strip(),
         "explanation": bug.title,
     }
+    if bug.rows is not None:
+        entry["rows"] = [list(row) for row in sorted(bug.rows.of(variant.draw))]
+    return entry
 
 
 def _false_entries(variant: Variant) -> Iterator[dict[str, str]]:
@@ -95,7 +98,8 @@ def _repair(bug: Bug) -> list[Edit]:
 def oracle(variant: Variant, _: int) -> Plan:
     """Repairs and reports everything."""
     return Plan(
-        [edit for bug in variant.bugs for edit in _repair(bug)], [_entry(b) for b in variant.bugs]
+        [edit for bug in variant.bugs for edit in _repair(bug)],
+        [_entry(b, variant) for b in variant.bugs],
     )
 
 
@@ -125,12 +129,12 @@ def apprentice(variant: Variant, seed: int) -> Plan:
         found, near = rng.random() < FOUND, rng.random() < NEAR_MISS
         if found:
             plan.edits += _repair(bug)
-            plan.report.append(_entry(bug))
+            plan.report.append(_entry(bug, variant))
         elif near and bug.near_misses:
             attempt = [*_repair(bug), *rng.choice(bug.near_misses).edits]
             if _applies(variant, [*plan.edits, *attempt]):
                 plan.edits += attempt
-                plan.report.append(_entry(bug))
+                plan.report.append(_entry(bug, variant))
     if rng.random() >= CAREFUL:
         alarms = list(_false_entries(variant))
         plan.report += alarms[: variant.task.report.max_false_alarms + 1]

@@ -49,7 +49,7 @@ from grader.export.plain import plain, plain_text
 from grader.records import INTERRUPTED, SETTLED
 
 METRICS = ("accuracy", "stderr", "ci_wilson")
-_SETTINGS = ("variant", "variant_seed", "seed")
+_SETTINGS = ("variant", "variant_seed", "noise", "seed")
 _CIRCUMSTANCES = ("confined", "sandbox", "until_decided", "digest")
 
 

@@ -66,6 +66,7 @@ class Planted(_Record):
     source: str = ""
     broken: str = ""
     regions: tuple[Region, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -156,8 +156,12 @@ def _bug(bug: BugReview) -> Iterator[str]:
         state = f"{repaired}, {'reported' if result.reported else '**not reported**'}"
     kind = f", {inline(planted.kind)}" if planted.kind else ""
     yield f"{code(planted.id)}: {state}{kind}; breaks {inline(', '.join(planted.clauses) or '–')}"
+    if bug.row_score:
+        yield inline(bug.row_score)
     if planted.broken:
         yield fence(planted.broken, "diff")
+    if bug.rows:
+        yield f"Affected rows: {inline(bug.rows)}"
     if planted.source:
         yield f"Seen in the wild: {inline(planted.source)}"
     if bug.entry:
@@ -177,6 +181,8 @@ def _entry(item: Entry) -> Iterator[str]:
     yield fence(entry.quote, "python")
     if entry.explanation.strip():
         yield quote(entry.explanation)
+    if item.rows:
+        yield f"Rows listed: {inline(item.rows)}"
 
 
 def _notebook(record: TrialRecord) -> Iterator[str]:

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from grader.export.load import Planted, TrialRecord
+from grader.rows import RowScore, listed_rows
 from grader.verdict import BugResult, CheckResult, ReportEntry
+from task_spec.model import Row
 
 
 @dataclass(frozen=True)
@@ -15,6 +17,11 @@ class Entry:
 
     number: int
     entry: ReportEntry
+
+    @property
+    def rows(self) -> str:
+        """The rows that it lists, in a line."""
+        return in_a_line(listed_rows(self.entry))
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,18 @@ class BugReview:
     def handled(self) -> bool:
         return self.result is not None and self.result.fixed and self.result.reported
 
+    @property
+    def rows(self) -> str:
+        """The affected rows of the data, in a line."""
+        return in_a_line(self.planted.rows)
+
+    @property
+    def row_score(self) -> str:
+        """How good the rows are that were listed for it; empty where none were."""
+        if self.result is None or self.result.precision is None or self.result.recall is None:
+            return ""
+        return f"rows listed: {RowScore(self.result.precision, self.result.recall)}"
+
 
 @dataclass(frozen=True)
 class Review:
@@ -40,6 +59,11 @@ class Review:
     bugs: tuple[BugReview, ...]
     false_alarms: tuple[Entry, ...]
     others: tuple[Entry, ...]
+
+
+def in_a_line(rows: Iterable[Row]) -> str:
+    """Rows as text: ids of a row joined by a plus sign."""
+    return ", ".join("+".join(row) for row in rows)
 
 
 def review(record: TrialRecord) -> Review:

@@ -27,8 +27,8 @@ from grader.transcript import Event, ResultEvent
 from grader.trials import Plan, run_trial
 from kernel_tool.launch import Launcher
 from kernel_tool.scratch import remove, scratch_folder
+from task_spec.composition import choose
 from task_spec.registry import get_task
-from task_spec.variant import choose
 
 
 class Host:
@@ -104,7 +104,9 @@ async def host(config: RunConfig, run: Path, idle_seconds: float) -> None:
 async def _trial(
     config: RunConfig, folder: RunFolder, number: int, agent: OutsideAgent, watcher: Host
 ) -> Trial:
-    variant = choose(get_task(config.task), only=config.bugs, seed=config.variant_seed)
+    variant = choose(
+        get_task(config.task), only=config.bugs, noise=config.noise, seed=config.variant_seed
+    )
     launcher = Launcher() if config.confined else Launcher.unconfined()
     plan = Plan(
         variant,

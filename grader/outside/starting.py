@@ -13,10 +13,10 @@ import click
 
 from grader.outside.wire import Hosted
 from grader.records import RunConfig
-from grader.run_config import AGENTS, defaulted, new_config, settings
+from grader.run_config import AGENTS, new_config, settings
 from grader.run_folder import FolderError, new_run_path, read_run, refuse_changes
 from grader.sandbox import launcher_of
-from task_spec.cli import Failure, variant_of
+from task_spec.cli import Failure, defaulted, variant_of
 from task_spec.variant import Variant
 
 _FIXED = {"trials": 1, "until_decided": False, "concurrency": 1, "retries": 0, "max_cost": None}
@@ -42,7 +42,7 @@ def prepare(context: click.Context, options: dict[str, Any]) -> Prepared:
         before = read_run(run).config if run and (run / "config.json").exists() else None
         if before is not None:
             options |= settings(before, defaulted(context))
-        variant = variant_of(*(options[name] for name in ("task", "bugs", "only", "variant_seed")))
+        variant = variant_of(options)
         config = new_config(options, options["agent"], options["model"], variant, launcher)
         if before is not None:
             refuse_changes(before, config, but=("trials",))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from task_spec.model import Demand, Task
+from task_spec.model import Demand, Level, Task
 from task_spec.transits.bugs import BUGS
-from task_spec.transits.checks import CHECKS, MAX_AP_GAP, MIN_HIDDEN_AP
+from task_spec.transits.cheats import CHEATS
+from task_spec.transits.checks import CHECKS
+from task_spec.transits.checks.final import MAX_AP_GAP, MIN_HIDDEN_AP
+from task_spec.transits.decoys import DECOYS
 from task_spec.transits.seams import SEAMS
 from task_spec.transits.worlds import worlds, write_published
 
@@ -15,15 +18,12 @@ TASK = Task(
     title="Which stars have a transiting planet?",
     source=Path(__file__).with_name("notebook.py"),
     bugs=BUGS,
-    default_bugs=(
-        "star_hours",
-        "magnitudes",
-        "mask_cut",
-        "never_released",
-        "mean_of_means",
-        "clips_nothing",
-        "schedule_count",
-        "best_alias",
+    decoys=DECOYS,
+    levels=(
+        Level("easy", bugs=4, onions=0, noise=0.0),
+        Level("standard", bugs=8, onions=3, noise=0.3),
+        Level("hard", bugs=12, onions=6, noise=0.6),
+        Level("extreme", bugs=16, onions=8, noise=0.8),
     ),
     seams=SEAMS,
     checks=CHECKS,
@@ -43,6 +43,12 @@ TASK = Task(
             ("P16.reported",),
         ),
     ),
+    reruns=(
+        "on the published data, on another draw of the survey, and on small draws of about a "
+        "quarter of the size"
+    ),
+    kept_names=("curves", "split"),
     write_data=write_published,
     worlds=worlds,
+    cheats=CHEATS,
 )

@@ -2,12 +2,16 @@
 
 from pathlib import Path
 
+from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 RECORDER = Recorder(CONFIG["seams"])
 _notes = {"epochs": [], "steps": [], "evaluations": [], "draws": {}, "pretrain_steps": 0}
+_notes["augmented_in_evaluation"] = _notes["not_augmented"] = 0
+_versions = {}  # augmented curve -> state of the generator with which it was drawn
 RECORDER.claims["run"] = _notes
 _live = {}  # objects of the run that probes need later
+REORDERED = "reordered"  # below the hidden survey: the same with its rows in another order
 
 
 def _ids(curves):
@@ -21,12 +25,20 @@ def _state(model):
 # --- pre-training and transfer
 
 
+def _before_forward(module, args):
+    if RECORDER.inside["pretrain"] and hasattr(module, "encoder"):
+        _live["pretrained"] = module.encoder
+
+
 def _leave_pretrain(values, result):
     _notes["pretrain_curves"] = _ids(values[0])
-    state = result[0]
+    # What the state dict leaves out is still part of the encoder that was trained.
+    encoder = _live.pop("pretrained", None)
+    known = {} if encoder is None else {f"encoder.{k}": t for k, t in encoder.state_dict().items()}
+    known |= result[0]
     prefix = "encoder."
     _notes["pretrained"] = {
-        name[len(prefix) :]: digest(t) for name, t in state.items() if name.startswith(prefix)
+        name[len(prefix) :]: digest(t) for name, t in known.items() if name.startswith(prefix)
     }
 
 
@@ -47,7 +59,7 @@ def _leave_finetune(values, result):
 
 def _enter_epoch(values):
     _notes["epochs"].append(
-        {"before": _state(values[0].encoder), "first_step": len(_notes["steps"]), "augmented": 0}
+        {"before": _state(values[0].encoder), "first_step": len(_notes["steps"])}
     )
 
 
@@ -63,6 +75,19 @@ def _enter_step(values):
     # An iterator would be used up by looking at it.
     batches = values[2] if isinstance(values[2], list | tuple) else ()
     _live["batches"] = [len(b.y) for b in batches]
+    if RECORDER.inside["finetune"]:
+        for b in batches:
+            for x, mask in zip(b.x, b.mask, strict=True):
+                _note_version(digest(x[:, mask]))
+
+
+def _note_version(key):
+    """A curve that is trained on: drawn with which state of the generator?"""
+    if key in _versions:
+        state = _versions[key]
+        _notes["draws"][state] = _notes["draws"].get(state, 0) + 1
+    else:
+        _notes["not_augmented"] += 1
 
 
 def _before_optimizer_step(optimizer, args, kwargs):
@@ -81,9 +106,11 @@ def _note_step(optimizer):
     decay = {
         id(p): float(g.get("weight_decay", 0)) for g in optimizer.param_groups for p in g["params"]
     }
+    weighted = (torch.nn.Linear, torch.nn.modules.conv._ConvNd)
+    weights = {id(m.weight) for m in _live["model"].modules() if isinstance(m, weighted)}
     for name, p in _live["model"].named_parameters():
         if id(p) in decay:
-            _notes.setdefault("decay", {})[name] = [p.ndim, decay[id(p)]]
+            _notes.setdefault("decay", {})[name] = [id(p) in weights, decay[id(p)]]
     watched = RECORDER.inside["train_step"] > 0
     _notes["steps"].append(
         {
@@ -100,14 +127,14 @@ def _flat_gradient(optimizer):
 
 
 def _enter_augment(values):
-    if RECORDER.inside["evaluate"] or not RECORDER.inside["finetune"]:
-        _notes["augmented_elsewhere"] = _notes.get("augmented_elsewhere", 0) + 1
-        return
-    generator = values[1] if len(values) > 1 else None
-    key = _random_state(generator)
-    _notes["draws"][key] = _notes["draws"].get(key, 0) + 1
-    if _notes["epochs"]:
-        _notes["epochs"][-1]["augmented"] += 1
+    evaluating = RECORDER.inside["evaluate"] or RECORDER.inside["curve_logits"]
+    if evaluating or not RECORDER.inside["finetune"]:
+        _notes["augmented_in_evaluation"] += 1
+    _live["drawn_with"] = _random_state(values[1] if len(values) > 1 else None)
+
+
+def _leave_augment(values, result):
+    _versions[digest(result)] = _live["drawn_with"]
 
 
 def _random_state(generator):
@@ -120,6 +147,10 @@ def _random_state(generator):
 
 def _leave_average(values, result):
     _live["average"] = values[0]
+
+
+def _leave_stars(values, result):
+    _live["stars"] = result
 
 
 def _leave_evaluate(values, result):
@@ -141,9 +172,11 @@ RECORDER.leave["pretrain"] = _leave_pretrain
 RECORDER.enter["finetune"], RECORDER.leave["finetune"] = _enter_finetune, _leave_finetune
 RECORDER.enter["train_epoch"], RECORDER.leave["train_epoch"] = _enter_epoch, _leave_epoch
 RECORDER.enter["train_step"] = _enter_step
-RECORDER.enter["augment"] = _enter_augment
+RECORDER.enter["augment"], RECORDER.leave["augment"] = _enter_augment, _leave_augment
 RECORDER.leave["update_average"] = _leave_average
 RECORDER.leave["evaluate"] = _leave_evaluate
+RECORDER.leave["stars_of_targets"] = _leave_stars
+register_module_forward_pre_hook(_before_forward)
 register_optimizer_step_pre_hook(_before_optimizer_step)
 
 
@@ -191,10 +224,11 @@ def _ask_step(names, curves, name, scale, sizes):
 
 
 def _ask_average(names, inputs):
-    """One update of an averaged model whose tensors the grader chose."""
+    """One update of an averaged model whose tensors the grader chose; two layers share theirs."""
     pair = []
     for which in ("average", "model"):
         net = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2))
+        net.add_module("again", net[0])
         net[1].num_batches_tracked += {"average": 3, "model": 10}[which]
         with torch.no_grad():
             for i, t in enumerate([*net.parameters(), net[1].running_mean, net[1].running_var]):
@@ -208,8 +242,12 @@ def _ask_average(names, inputs):
 
 
 def _ask_filling(names, inputs):
-    arguments = [torch.tensor(inputs[k]) for k in ("filled", "flux", "hidden", "observed")]
-    return float(names["filling_loss"](*arguments))
+    filled, flux, hidden, observed = (
+        torch.tensor(inputs[k]) for k in ("filled", "flux", "hidden", "observed")
+    )
+    some = names["filling_loss"](filled, flux, hidden, observed)
+    none = names["filling_loss"](filled, flux, hidden & ~hidden, observed)
+    return [float(some), float(none)]
 
 
 def _ask_prepared(names, curves):
@@ -233,6 +271,20 @@ def _ask_padding(names, curves):
     return len(some)
 
 
+class _Coarse(torch.nn.Module):
+    """A model that gives curves of similar length the same logit."""
+
+    def forward(self, x, mask, band):
+        return torch.div(mask.sum(1), 60, rounding_mode="floor").float()
+
+
+def _ask_ties(names, curves):
+    """AP of a coarse model on the first 60 targets, of which every third has a planet."""
+    rank = {t: i for i, t in enumerate(sorted({c.target_id for c in curves})[:60])}
+    some = [c._replace(y=float(rank[c.target_id] % 3 == 0)) for c in curves if c.target_id in rank]
+    return float(names["evaluate"](_Coarse(), some))
+
+
 def _ask_scores(names):
     """Logits of the val and test curves of the run's own data."""
     for part in ("val", "test"):
@@ -249,6 +301,30 @@ def _ask_split(names, folder):
     return {str(k): str(v) for k, v in split.items()}
 
 
+def _ask_labels(names):
+    return {str(c.target_id): float(c.y) if c.y == c.y else None for c in names["curves"]}
+
+
+def _ask_stars():
+    """Number of the star by target, from the last call of `stars_of_targets`."""
+    stars, number = _live["stars"], {}
+    return {str(t): number.setdefault(str(star), len(number)) for t, star in stars.items()}
+
+
+def _ask_again(names):
+    """Hashes of the inputs that the run used, and of the same once no earlier ones lie around."""
+    folder = Path("data")
+    (folder / "inputs.npz").unlink(missing_ok=True)
+    again = names["prepare"](names["load_survey"](folder))
+    return [{str(c.curve_id): digest(c.x) for c in some} for some in (names["curves"], again)]
+
+
+def _ask_targets(names, curves):
+    """Target and logit of each curve, all together as in `predict`: padding is another clause's."""
+    RECORDER.arrays["target_logits"] = np.asarray(names["curve_logits"](_live["final"], curves))
+    return [str(c.target_id) for c in curves]
+
+
 def _ask_hidden(names, folder):
     return {str(k): float(v) for k, v in names["predict"](folder).items()}
 
@@ -262,7 +338,13 @@ def ask(names):
     attempt = RECORDER.attempt
     attempt("results", _ask_scores, names)
     attempt("split", lambda: {str(k): str(v) for k, v in names["split"].items()})
+    attempt("stars", _ask_stars)
+    attempt("labels", _ask_labels, names)
     attempt("hidden_split", _ask_split, names, hidden)
+    attempt("hidden_stars", _ask_stars)
+    if (hidden / REORDERED).exists():
+        attempt("reordered_split", _ask_split, names, hidden / REORDERED)
+        attempt("again", _ask_again, names)
     attempt("hidden", _ask_hidden, names, hidden)
     attempt("filling", _ask_filling, names, inputs)
     attempt("averaged", _ask_average, names, inputs)
@@ -272,7 +354,10 @@ def ask(names):
         RECORDER.claims["errors"].append(f"prepare of a survey without labels: {error!r}"[:300])
     else:
         attempt("prepared", _ask_prepared, names, curves)
+        attempt("targets", _ask_targets, names, curves)
         attempt("padding", _ask_padding, names, curves)
         attempt("small_step", _ask_step, names, curves, "small", 0.02, CONFIG["toy_batches"])
-        attempt("large_step", _ask_step, names, curves, "large", 30.0, [12])
+        # Alike in size and labels, so that clipping shows however P8 divides.
+        attempt("large_step", _ask_step, names, curves, "large", 30.0, [6, 6, 6])
+        attempt("ties", _ask_ties, names, curves)
     RECORDER.save(CONFIG["evidence"])

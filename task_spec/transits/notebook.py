@@ -12,42 +12,58 @@
 #
 # - **P1 Split.** A star is a place on the sky: targets less than 5 arcsec apart are one star,
 #   whatever their release; different stars are at least 50 arcsec apart. All curves of a star are
-#   in one of train, val and test (60, 20 and 20% of the stars). Pre-training and fine-tuning see
+#   in one of train, val and test (60, 20 and 20% of the stars), and in which one does not depend
+#   on the order of the rows in `targets.csv` and `curves.csv`. Pre-training and fine-tuning see
 #   training curves only, and all of them.
 # - **P2 Bands.** Every curve in `curves.csv` is used. Its band is W, NA or NB as given there; a
 #   blank band means W.
 # - **P3 Flux.** A curve enters the network as relative flux `f / median(f) - 1`, where a dimming
 #   is negative, divided by its own scatter (1.4826 times the median absolute deviation), clipped
 #   to ±8; missing points are 0. Magnitudes are first turned into flux, `f = 10 ** (-0.4 * m)`.
+#   Every run computes all this from `flux.npy`.
 # - **P4 Padding.** In evaluation the logit of a curve depends on that curve alone: not on how
 #   far its batch is padded (with zeros), nor on what else is in the batch.
 # - **P5 Pre-training loss.** The mean squared error over the hidden points that were observed,
-#   each such point of the batch counting the same.
+#   each such point of the batch counting the same; 0 for a batch that has none.
 # - **P6 Transfer.** Fine-tuning starts from the pre-trained encoder: all its parameters and
 #   buffers.
-# - **P7 Freeze.** In the first 2 epochs of fine-tuning no parameter and no buffer of the encoder
-#   changes. From the 3rd epoch on all of them are trained.
-# - **P8 Step.** An optimizer step takes up to 4 micro-batches (the last one of an epoch what is
-#   left). Its gradient is that of the mean loss over all their curves, each curve counting the
-#   same: binary cross-entropy with `pos_weight` 2.
-# - **P9 Clipping.** At every fine-tuning step the gradient that the optimizer uses has a total
-#   norm, over all trained parameters together, of at most 1: a larger gradient is scaled as a
-#   whole to norm 1, a smaller one is left as it is.
+# - **P7 Freeze.** In the first 2 epochs of fine-tuning and in the last one no parameter and no
+#   buffer of the encoder changes. In every epoch between them each of them does: the parameters
+#   are trained, the buffers follow the batches.
+# - **P8 Step.** In every epoch of fine-tuning each training curve is in one micro-batch. An
+#   optimizer step takes 4 of them (the last one of an epoch what is left). Its gradient is that of
+#   the mean loss over all their curves, each curve counting the same: binary cross-entropy with
+#   `pos_weight` 2.
+# - **P9 Clipping.** In every fine-tuning step the optimizer uses the gradient of P8, scaled as a
+#   whole to norm 1 if its total norm, over all trained parameters together, is larger, and as it
+#   is if not.
 # - **P10 Schedule.** Fine-tuning takes K optimizer steps in all. In step k = 0 … K-1 the rate of
 #   every trained parameter is 3e-3 times (k+1)/W while k < W, and times
 #   (1 + cos(π (k-W)/(K-W))) / 2 from there on, with W = ceil(K/10).
-# - **P11 Weight decay.** 0.05 on parameters with two or more dimensions, 0 on all others.
+# - **P11 Weight decay.** 0.05 on the weights of convolutions and linear layers, 0 on all other
+#   parameters.
 # - **P12 Augmentation.** Each training curve is augmented anew in every epoch of fine-tuning: no
 #   two augmentations of the run use the same random numbers. Evaluation never augments.
 # - **P13 Average.** After each step every parameter of the averaged model moves to
-#   0.9 · itself + 0.1 · the trained model's; every buffer is copied from the trained model.
+#   0.9 · itself + 0.1 · the trained model's (one that two layers share is one parameter); every
+#   buffer is copied from the trained model.
 # - **P14 Selection.** The averaged model is evaluated after each epoch of fine-tuning; the final
 #   model is the averaged model as it was after the epoch with the best validation AP, the first
 #   of equals.
 # - **P15 Calibration.** Temperature and threshold come from validation targets alone. Test
 #   targets influence nothing but the test scores.
-# - **P16 Metric.** AP is average precision over all targets of a split at once; a target's
-#   score is the mean logit of its curves.
+# - **P16 Metric.** AP is average precision over all targets of a split at once: the sum over
+#   the distinct scores, from the highest down, of the gain in recall times the precision among
+#   all targets with at least that score. A target's score is the mean logit of its curves.
+# - **P17 Second extractions.** Some targets are a second extraction of an exposure of another
+#   target: the same light with the same noise, through another aperture, over a part of the time,
+#   with additional noise, published under a position of its own. Two such targets are one star
+#   too. At least 90% of such pairs are found, and at most 2% of all targets are joined with
+#   another star's.
+# - **P18 Labels.** `labels.csv` was filled in by hand. In two runs of 25 to 40 consecutive rows
+#   all entries (magnitude and label together) slipped down by a row, and the run's last entry
+#   stands in its first row. They are moved back: each target is used with its own label. At most
+#   8 targets of a survey have a wrong label in the end.
 
 # %% id="setup"
 import copy
@@ -61,6 +77,8 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 from torch import nn
 
 SEED = 5
@@ -76,21 +94,60 @@ torch.set_num_threads(1)
 # %% [markdown] id="about-data"
 # ## Data
 #
-# `targets.csv` has a row a target: position, release, label. `curves.csv` has a row a curve: its
-# target, its band, its unit, and where it lies in `flux.npy`, which holds all curves end to end,
+# `targets.csv` has a row a target: position and release. `curves.csv` has a row a curve: its
+# target, its band, its unit (electrons a second, or magnitudes with zero point 25), the time `t0`
+# of its first point in days, and where it lies in `flux.npy`, which holds all curves end to end,
 # one point each half hour. Missing points are NaN. Some stars were observed again in another
-# release, under another id.
+# release, under another id. `labels.csv` is the sheet of those who vetted the targets, in the order
+# in which they worked: a target, its magnitude as they estimated it from its curves, and whether
+# they found a planet. `inputs.npz` holds network inputs as an earlier version of this notebook
+# prepared them.
 
 
 # %% id="load"
+def magnitudes(survey):
+    """Magnitude by target_id: the mean over its curves of that of the median flux."""
+    median = np.array([np.nanmedian(flux) for flux in survey["flux"]])
+    mag = np.where(survey["unit"] == "mag", median, 25 - 2.5 * np.log10(np.abs(median)))
+    return pd.Series(mag).groupby(survey["target_id"].to_numpy()).mean()
+
+
+def slipped_run(noted, measured, lengths=range(25, 41)):
+    """First and last row of the run whose magnitudes fit best if its entries move up by a row."""
+    here = (noted - measured) ** 2
+    above = (noted[1:] - measured[:-1]) ** 2  # the entry of row i + 1 against row i
+    gain = np.concatenate([[0], np.cumsum(here[1:] - above)])
+    best = (-np.inf, 0, 0)
+    for n in lengths:
+        first, last = np.arange(len(noted) - n + 1), np.arange(n - 1, len(noted))
+        wrapped = here[first] - (noted[first] - measured[last]) ** 2
+        total = gain[last] - gain[first] + wrapped
+        at = int(total.argmax())
+        best = max(best, (total[at], at, at + n - 1))
+    return best[1:]
+
+
+def moved_back(sheet, measured):
+    """The sheet with the entries of its two slipped runs moved up by a row."""
+    sheet, own = sheet.copy(), measured.loc[sheet["target_id"]].to_numpy()
+    for _ in range(2):
+        first, last = slipped_run(sheet["mag"].to_numpy(), own)
+        run = sheet.index[first : last + 1]
+        sheet.loc[run, ["mag", "label"]] = np.roll(sheet.loc[run, ["mag", "label"]], -1, axis=0)
+    return sheet
+
+
 def load_survey(folder):
-    """A row a curve, joined with its target, with the curve itself in column `flux`."""
+    """A row a curve, joined with its target and its label, with the curve itself in `flux`."""
     targets = pd.read_csv(folder / "targets.csv")
     curves = pd.read_csv(folder / "curves.csv", keep_default_na=False)
     curves["band"] = curves["band"].replace("", "W")
     survey = curves.merge(targets, on="target_id", how="left", validate="many_to_one")
     flux = np.load(folder / "flux.npy").astype(np.float64)
     survey["flux"] = [flux[a : a + n] for a, n in zip(survey["start"], survey["length"])]
+    if (folder / "labels.csv").exists():
+        sheet = moved_back(pd.read_csv(folder / "labels.csv"), magnitudes(survey))
+        survey["label"] = survey["target_id"].map(sheet.set_index("target_id")["label"])
     return survey
 
 
@@ -100,21 +157,54 @@ survey.drop(columns="flux").head()
 
 
 # %% id="stars"
-def stars_of_targets(survey):
-    """Maps target_id to the number of its star: targets at one place are one star."""
-    targets = survey.drop_duplicates("target_id")
+def near_targets(targets):
+    """(n, n) True where two targets are at one place."""
     ra = targets["ra"].where(targets["release"] != "DR2", 15 * targets["ra"])
     ra, dec = np.deg2rad(ra.to_numpy()), np.deg2rad(targets["dec"].to_numpy())
     place = np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1)
     distance = np.linalg.norm(place[:, None] - place[None], axis=-1)
-    near = distance < np.deg2rad(MATCH_ARCSEC / 3600)
-    return dict(zip(targets["target_id"], near.argmax(axis=1)))
+    return distance < np.deg2rad(MATCH_ARCSEC / 3600)
+
+
+def fast_noise(survey, window=9):
+    """(curves, cadences) what a moving mean leaves of each curve, on the survey's common time grid
+    and in units of its scatter, and 1 where a point was observed."""
+    first = (48 * survey["t0"]).round().astype(int)
+    noise = torch.full((len(survey), int((first + survey["length"]).max())), torch.nan)
+    for row, at, flux in zip(noise, first, survey["flux"]):
+        row[at : at + len(flux)] = torch.from_numpy(flux / np.nanmean(flux) - 1)
+    seen = (~noise.isnan()).float()
+    mean, share = (F.avg_pool1d(x, window, 1, window // 2) for x in (noise.nan_to_num(), seen))
+    noise = (noise - mean / share).nan_to_num()
+    for _ in range(2):  # again, now that outliers are clipped
+        noise = noise / (noise.square().sum(1) / seen.sum(1)).sqrt()[:, None]
+        noise = noise.clamp(-3, 3)
+    return noise, seen
+
+
+def same_exposure(survey, least=40, sigmas=5.5):
+    """(2, n) rows of curves whose noise is the same: it correlates over the time they share."""
+    noise, seen = fast_noise(survey)
+    shared = seen @ seen.T
+    significance = noise @ noise.T / shared.clamp(min=1).sqrt()
+    return np.stack(np.nonzero(((shared >= least) & (significance > sigmas)).numpy()))
+
+
+def stars_of_targets(survey):
+    """Maps target_id to its star."""
+    targets = survey.drop_duplicates("target_id")
+    same = near_targets(targets)
+    row = survey["target_id"].map(pd.Series(range(len(targets)), targets["target_id"])).to_numpy()
+    same[tuple(row[same_exposure(survey)])] = True
+    _, star = connected_components(csr_array(same), directed=False)
+    name = targets["target_id"].groupby(star).transform("min")
+    return dict(zip(targets["target_id"], name))
 
 
 def split_curves(survey):
     """Maps curve_id to "train", "val" or "test", star by star."""
     star = survey["target_id"].map(stars_of_targets(survey))
-    order = np.random.default_rng(SEED).permutation(star.unique())
+    order = np.random.default_rng(SEED).permutation(np.sort(star.unique()))
     first, second = round(0.6 * len(order)), round(0.8 * len(order))
     part = {
         s: "train" if i < first else "val" if i < second else "test" for i, s in enumerate(order)
@@ -224,9 +314,10 @@ def plan_batches(curves, epoch):
 
 
 def augment(x, generator):
-    """A new version of a curve (2, T): moved in time, perhaps mirrored, some noise, some losses."""
-    shift = int(torch.randint(x.shape[1], (), generator=generator))
-    x = x.roll(shift, dims=1)
+    """A new version of a curve (2, T): a part of it, perhaps mirrored, some noise, some losses."""
+    length = round(x.shape[1] * (0.65 + 0.35 * float(torch.rand((), generator=generator))))
+    first = int(torch.randint(x.shape[1] - length + 1, (), generator=generator))
+    x = x[:, first : first + length]
     if torch.rand((), generator=generator) < 0.5:
         x = x.flip(1)
     keep = (torch.rand(x.shape[1], generator=generator) > 0.03).float()
@@ -237,8 +328,8 @@ def augment(x, generator):
 # %% [markdown] id="about-model"
 # ## Model
 #
-# Three strided convolutions see the curve; the head pools what they found over the valid
-# positions and looks at the band.
+# Three strided convolutions see the curve, the last two of them with the same kernel; the head
+# pools what they found over the valid positions and looks at the band.
 
 
 # %% id="model"
@@ -247,12 +338,13 @@ class Down(nn.Module):
 
     def __init__(self, inputs, outputs, kernel, stride):
         super().__init__()
-        self.conv = nn.Conv1d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
+        padding = (kernel - 1) // 2
+        self.conv = nn.Conv1d(inputs, outputs, kernel, stride, padding=padding, bias=False)
         self.norm = nn.BatchNorm1d(outputs)
         self.stride = stride
 
     def forward(self, x, mask):
-        mask = mask[:, :: self.stride]
+        mask = mask[:, self.stride - 1 :: self.stride]
         return F.relu(self.norm(self.conv(x))) * mask[:, None], mask
 
 
@@ -260,8 +352,9 @@ class Encoder(nn.Module):
     def __init__(self, width=32):
         super().__init__()
         self.down = nn.ModuleList(
-            [Down(2, 24, 9, 2), Down(24, width, 7, 2), Down(width, width, 7, 2)]
+            [Down(2, width, 8, 2), Down(width, width, 6, 2), Down(width, width, 6, 2)]
         )
+        self.down[2].conv = self.down[1].conv
         self.width = width
 
     def forward(self, x, mask):
@@ -305,7 +398,8 @@ class Filler(nn.Module):
 
     def forward(self, x, mask):
         """(B, T) flux at every point."""
-        h, _ = self.encoder(x, mask)
+        rest = -x.shape[2] % 8  # the encoder gives a position for eight points
+        h, _ = self.encoder(F.pad(x, (0, rest)), F.pad(mask, (0, rest)))
         return self.decoder(h).transpose(1, 2).flatten(1)[:, : x.shape[2]]
 
 
@@ -320,7 +414,7 @@ def hide_spans(batch, generator, length=8, share=0.25):
 def filling_loss(filled, flux, hidden, observed):
     """Scalar loss; all arguments (B, T), `hidden` and `observed` boolean."""
     scored = hidden & observed
-    return ((filled - flux) ** 2)[scored].mean()
+    return ((filled - flux) ** 2 * scored).sum() / scored.sum().clamp(min=1)
 
 
 def pretrain(curves, epochs=3):
@@ -353,7 +447,8 @@ print(sum(p.numel() for p in model.parameters()), "parameters")
 # %% [markdown] id="about-optimizer"
 # ## Fine-tuning
 #
-# First the head alone, then everything; an average of the weights follows.
+# First the head alone, then everything, and the head alone once more at the end; an average of
+# the weights follows.
 
 
 # %% id="optimizer"
@@ -365,8 +460,8 @@ def set_frozen(model, frozen):
 
 def make_optimizer(model):
     """AdamW over two groups: with and without weight decay."""
-    decay = [p for p in model.parameters() if p.ndim >= 2]
-    rest = [p for p in model.parameters() if p.ndim < 2]
+    decay = [m.weight for m in model.modules() if isinstance(m, nn.Conv1d | nn.Linear)]
+    rest = [p for p in model.parameters() if all(p is not d for d in decay)]
     groups = [
         {"params": decay, "weight_decay": WEIGHT_DECAY},
         {"params": rest, "weight_decay": 0.0},
@@ -405,7 +500,7 @@ def train_step(model, optimizer, batches):
         loss.backward()
         total += loss.item()
     trained = [p for p in model.parameters() if p.requires_grad]
-    norm = torch.stack([p.grad.norm() for p in trained]).norm().item()
+    norm = nn.utils.clip_grad_norm_(trained, math.inf).item()
     nn.utils.clip_grad_norm_(trained, CLIP)
     optimizer.step()
     return total, norm
@@ -415,23 +510,36 @@ def train_step(model, optimizer, batches):
 def average_precision(y, score):
     """Area under the precision-recall steps."""
     order = np.argsort(-score, kind="stable")
-    hit = y[order] > 0
-    precision = np.cumsum(hit) / np.arange(1, len(hit) + 1)
-    return float(precision[hit].mean())
+    hit, score = y[order] > 0, score[order]
+    last = np.append(score[1:] != score[:-1], True)  # of the targets with one score
+    found = np.cumsum(hit)[last]
+    precision = found / (np.flatnonzero(last) + 1)
+    return float(np.sum(np.diff(found, prepend=0) * precision) / found[-1])
 
 
 @torch.no_grad()
 def curve_logits(model, curves, size=64):
     """Logit of each curve, in order."""
     model.eval()
-    batches = [collate(curves[i : i + size]) for i in range(0, len(curves), size)]
-    return torch.cat([model(b.x, b.mask, b.band) for b in batches]).numpy()
+    order = np.argsort([c.x.shape[1] for c in curves], kind="stable")
+    parts = [[curves[i] for i in order[a : a + size]] for a in range(0, len(order), size)]
+    batches = [collate(part) for part in parts]
+    return torch.cat([model(b.x, b.mask, b.band) for b in batches]).numpy()[np.argsort(order)]
+
+
+def group_means(values, keys):
+    """For each value the mean of all values with the same key."""
+    _, group = torch.tensor(keys).unique(return_inverse=True)
+    total = torch.zeros(len(values), dtype=torch.float64).index_add(0, group, torch.tensor(values))
+    return (total[: group.max() + 1] / group.bincount())[group].numpy()
 
 
 def target_logits(model, curves):
     """Table by target_id: `logit`, the mean over the target's curves, and label `y`."""
     rows = pd.DataFrame({"target_id": [c.target_id for c in curves], "y": [c.y for c in curves]})
-    return rows.assign(logit=curve_logits(model, curves)).groupby("target_id").mean()
+    logits = curve_logits(model, curves).astype(np.float64)
+    rows["logit"] = group_means(logits, [c.target_id for c in curves])
+    return rows.groupby("target_id").first()
 
 
 def evaluate(model, curves):
@@ -441,18 +549,20 @@ def evaluate(model, curves):
 
 
 # %% id="finetune"
-def train_epoch(model, average, optimizer, scheduler, curves, plan, generator):
-    """One pass over a plan; returns (loss, gradient norm) of each step."""
+def draw_batches(curves, epoch, generator):
+    """The micro-batches of an epoch, planned by the lengths of the augmented curves."""
+    drawn = [c._replace(x=augment(c.x, generator)) for c in curves]
+    return [collate([drawn[i] for i in indices]) for indices in plan_batches(drawn, epoch)]
+
+
+def train_epoch(model, average, optimizer, scheduler, batches):
+    """One pass over micro-batches; returns (loss, gradient norm) of each step."""
     model.train()
     if not model.encoder.down[0].conv.weight.requires_grad:
         model.encoder.eval()
     log = []
-    for first in range(0, len(plan), ACCUM):
-        batches = []
-        for indices in plan[first : first + ACCUM]:
-            drawn = [curves[i]._replace(x=augment(curves[i].x, generator)) for i in indices]
-            batches.append(collate(drawn))
-        log.append(train_step(model, optimizer, batches))
+    for first in range(0, len(batches), ACCUM):
+        log.append(train_step(model, optimizer, batches[first : first + ACCUM]))
         scheduler.step()
         update_average(average, model)
     return log
@@ -460,16 +570,16 @@ def train_epoch(model, average, optimizer, scheduler, curves, plan, generator):
 
 def finetune(model, train, val):
     """Trains; returns the selected averaged model, validation AP by epoch, log by step."""
-    plans = [plan_batches(train, epoch) for epoch in range(EPOCHS)]
-    steps = sum(math.ceil(len(plan) / ACCUM) for plan in plans)
+    generator = torch.Generator().manual_seed(SEED)
+    epochs = [draw_batches(train, epoch, generator) for epoch in range(EPOCHS)]
+    steps = sum(math.ceil(len(batches) / ACCUM) for batches in epochs)
     optimizer = make_optimizer(model)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda k: rate_factor(k, steps))
-    generator = torch.Generator().manual_seed(SEED)
     average = copy.deepcopy(model)
     best_ap, best_state, history, log = -1.0, None, [], []
-    for epoch, plan in enumerate(plans):
-        set_frozen(model, epoch < FREEZE_EPOCHS)
-        log += train_epoch(model, average, optimizer, scheduler, train, plan, generator)
+    for epoch, batches in enumerate(epochs):
+        set_frozen(model, epoch < FREEZE_EPOCHS or epoch == EPOCHS - 1)
+        log += train_epoch(model, average, optimizer, scheduler, batches)
         history.append(evaluate(average, val))
         if history[-1] > best_ap:
             best_ap, best_state = history[-1], copy.deepcopy(average.state_dict())

@@ -5,10 +5,14 @@ from __future__ import annotations
 from task_spec.model import Seam
 
 SEAMS = (
-    Seam("load_survey(folder)", "reads a folder with the three data files, with or without labels"),
+    Seam("load_survey(folder)", "reads a survey's folder, with or without `labels.csv`"),
+    Seam("stars_of_targets(survey)", "target_id -> its star, called by `split_curves`"),
     Seam("split_curves(survey)", 'curve_id -> "train", "val" or "test"'),
     Seam("prepare(survey)", "list of `Curve`, whose fields stay; `x` is a float tensor (2, T)"),
-    Seam("augment(x, generator)", "called once for each curve that is augmented"),
+    Seam(
+        "augment(x, generator)",
+        "called with one curve; what it returns is collated and trained on as it is",
+    ),
     Seam("collate(curves)", "a `Batch`, whose fields stay"),
     Seam("filling_loss(filled, flux, hidden, observed)", "scalar tensor"),
     Seam("pretrain(curves)", "returns the state dict (keys `encoder.…`) first"),
@@ -20,7 +24,7 @@ SEAMS = (
     Seam("curve_logits(model, curves)", "array of logits, in order"),
     Seam("evaluate(model, curves)", "AP; what it returns is what selection goes by"),
     Seam(
-        "train_epoch(model, average, optimizer, scheduler, curves, plan, generator)",
+        "train_epoch(model, average, optimizer, scheduler, batches)",
         "one epoch of fine-tuning; `model` comes first",
     ),
     Seam("finetune(model, train, val)", "returns the final model first"),

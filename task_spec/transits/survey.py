@@ -1,70 +1,124 @@
 """A simulated photometric survey: targets on the sky, light curves, and what is true of them.
 
 Nothing here is a physical model of a mission; it has the traits that make such data treacherous:
-stars observed again under another id, releases with other conventions, several bands and units,
-curves of unequal length with gaps, red noise and stellar variability.
+stars observed again under another id, exposures extracted twice, releases with other conventions,
+several bands and units, curves of unequal length with gaps, red noise and stellar variability, and
+labels that were entered by hand.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-CADENCE_DAYS = 1 / 48
-BANDS = ("W", "NA", "NB")
-NOISE = {"W": 1.0, "NA": 1.25, "NB": 1.4}
-ZERO_POINT = 25.0
+from task_spec.transits.curves import (
+    CADENCES_A_DAY,
+    SHORTEST,
+    SHORTEST_EXPOSED_TWICE,
+    ZERO_POINT,
+    Curve,
+    expose,
+    extract_again,
+)
+from task_spec.transits.earlier import earlier_inputs
+from task_spec.transits.sheet import draw_sheet
 
 Floats = np.ndarray[Any, Any]
+
+HIDDEN_OF_TARGETS = ["star", "place", "copy_of", "label"]
 
 
 @dataclass(frozen=True)
 class Survey:
     """One draw of the survey.
 
-    ``targets``: target_id, release, ra, dec, label, and the hidden ``star`` (index of the physical
-    star). ``curves``: curve_id, target_id, band, unit, start, length, and the hidden ``true_band``.
-    ``flux``: float32 of shape (sum of lengths,), NaN where a point is missing.
+    ``targets``: target_id, release, ra, dec, and the hidden ``label``, ``star`` (index of the
+    physical star), ``place`` (index of the position) and ``copy_of`` (for a second extraction the
+    target whose exposure it is, else ""). ``curves``: curve_id, target_id, band, unit, t0, start,
+    length, and the hidden ``true_band``. ``flux``: float32 of shape (sum of lengths,), NaN where a
+    point is missing. ``sheet``: see `draw_sheet`.
     """
 
     targets: pd.DataFrame
     curves: pd.DataFrame
     flux: Floats
+    sheet: pd.DataFrame
 
     def write(self, folder: Path, *, labels: bool = True) -> None:
-        """Write the files a notebook reads; hidden columns stay out, and so do labels if asked."""
-        folder.mkdir(parents=True, exist_ok=True)
-        targets = self.targets.drop(columns="star" if labels else ["star", "label"])
-        targets.to_csv(folder / "targets.csv", index=False, float_format="%.8f")
-        self.curves.drop(columns="true_band").to_csv(folder / "curves.csv", index=False)
-        np.save(folder / "flux.npy", self.flux)
+        """Write the files a notebook reads; hidden columns stay out.
 
-    def of_targets(self, target_ids: set[str]) -> Survey:
-        """The part of the survey that concerns some targets; ``flux`` stays whole."""
-        return Survey(
-            self.targets[self.targets["target_id"].isin(target_ids)].reset_index(drop=True),
-            self.curves[self.curves["target_id"].isin(target_ids)].reset_index(drop=True),
-            self.flux,
-        )
+        With ``labels`` they are the published ones, else those of a survey that is to be scored.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        targets = self.targets.drop(columns=HIDDEN_OF_TARGETS)
+        targets.to_csv(folder / "targets.csv", index=False, float_format="%.8f")
+        curves = self.curves.drop(columns="true_band")
+        curves.to_csv(folder / "curves.csv", index=False, float_format="%.5f")
+        np.save(folder / "flux.npy", self.flux)
+        if labels:
+            self.labels().to_csv(folder / "labels.csv", index=False, float_format="%.2f")
+            inputs = earlier_inputs(self.curves, self.flux)
+            ids = self.curves["curve_id"].to_numpy(dtype="U6")
+            np.savez_compressed(folder / "inputs.npz", curve_id=ids, x=inputs)
+
+    def labels(self) -> pd.DataFrame:
+        """`labels.csv`: target_id, mag and label as they stand in the sheet."""
+        label = self.targets.set_index("target_id")["label"]
+        sheet = self.sheet[["target_id", "mag"]]
+        return sheet.assign(label=label.loc[self.sheet["entry_of"]].to_numpy())
+
+    def slipped(self) -> set[str]:
+        """Targets whose row of the sheet holds the entry of another."""
+        moved = self.sheet["target_id"] != self.sheet["entry_of"]
+        return set(self.sheet["target_id"][moved])
+
+    def copies(self) -> set[tuple[str, str]]:
+        """Pairs of targets (in sorted order) that share an exposure."""
+        copies = self.targets[self.targets["copy_of"] != ""]
+        pairs = zip(copies["target_id"], copies["copy_of"], strict=True)
+        return {(min(pair), max(pair)) for pair in pairs}
+
+    def in_another_order(self, seed: int) -> Survey:
+        """The same survey with the rows of `targets.csv` and `curves.csv` permuted."""
+        rng = np.random.default_rng(seed)
+
+        def permuted(table: pd.DataFrame) -> pd.DataFrame:
+            return table.iloc[rng.permutation(len(table))].reset_index(drop=True)
+
+        return replace(self, targets=permuted(self.targets), curves=permuted(self.curves))
 
     def with_labels(self, label: dict[str, int]) -> Survey:
-        """The same survey with the labels of some targets (by target_id) replaced."""
+        """The same survey with the true labels of some targets (by target_id) replaced."""
         new = self.targets["target_id"].map(label).fillna(self.targets["label"]).astype(int)
-        return Survey(self.targets.assign(label=new), self.curves, self.flux)
+        return replace(self, targets=self.targets.assign(label=new))
 
 
-def draw_survey(seed: int, stars: int = 560, reobserved: float = 0.18) -> Survey:
-    """Draw a survey of ``stars`` physical stars, of which a share is observed under two ids."""
+def draw_survey(
+    seed: int,
+    stars: int = 520,
+    *,
+    noise: float = 0.0,
+    reobserved: float = 0.18,
+    copied: float = 0.12,
+    runs: int = 2,
+) -> Survey:
+    """Draw a survey of ``stars`` physical stars.
+
+    A share ``reobserved`` of them is observed under two ids, ``copied`` times as many targets as
+    there are stars are second extractions, ``runs`` runs of the label sheet slipped. ``noise`` (0
+    to 1) makes second extractions and slipped runs harder to find.
+    """
     rng = np.random.default_rng(seed)
-    positions = _positions(rng, stars)
     planets = _planets(rng, stars)
-    targets = _targets(rng, positions, planets["has_planet"], reobserved)
-    curves, flux = _curves(rng, targets, planets)
-    return Survey(targets, curves, flux)
+    targets = _targets(rng, planets["has_planet"], reobserved, round(copied * stars))
+    by_target = _exposures(rng, targets, planets, noise)
+    curves, flux = _tables(rng, targets, by_target)
+    measured = targets.assign(mag=targets["target_id"].map(_magnitudes(curves, flux)))
+    return Survey(targets, curves, flux, draw_sheet(rng, measured, runs, noise))
 
 
 def _positions(rng: np.random.Generator, stars: int) -> Floats:
@@ -99,7 +153,8 @@ def _planets(rng: np.random.Generator, stars: int) -> pd.DataFrame:
         {
             "has_planet": (rng.random(stars) < 0.3).astype(int),
             "period": rng.uniform(0.9, 2.6, stars),
-            "depth": np.exp(rng.normal(np.log(3.7), 0.25, stars)),
+            "epoch": rng.uniform(0, 100, stars),
+            "depth": np.exp(rng.normal(np.log(4.1), 0.25, stars)),
             "duration": rng.uniform(0.09, 0.2, stars),
             "rotation": np.exp(rng.uniform(np.log(0.5), np.log(5), stars)),
             "amplitude": np.abs(rng.normal(0, 1.1, stars)),
@@ -111,29 +166,42 @@ def _planets(rng: np.random.Generator, stars: int) -> pd.DataFrame:
 
 
 def _targets(
-    rng: np.random.Generator, positions: Floats, has_planet: pd.Series, reobserved: float
+    rng: np.random.Generator, has_planet: pd.Series, reobserved: float, copies: int
 ) -> pd.DataFrame:
     """Targets of both releases. DR1 gives right ascension in degrees, DR2 in hours."""
-    stars = len(positions)
-    first = np.where(rng.random(stars) < 0.6, "DR1", "DR2")
+    stars = len(has_planet)
+    positions = _positions(rng, stars + copies)
     again = np.flatnonzero(rng.random(stars) < reobserved)
-    star = np.concatenate([np.arange(stars), again])
-    second = np.where(first[again] == "DR1", "DR2", "DR1")
-    release = np.concatenate([first, second])
-    moved = _jitter(rng, positions[again])
-    ra, dec = np.concatenate([positions, moved]).T
-    ids = rng.permutation(np.arange(1000, 1000 + 3 * len(star)))[: len(star)]
+    release = np.where(rng.random(stars) < 0.6, "DR1", "DR2")
+    release = np.concatenate([release, np.where(release[again] == "DR1", "DR2", "DR1")])
+    place = np.concatenate([np.arange(stars), again])
+    original = rng.choice(len(place), copies, replace=False)
+    release = np.concatenate([release, release[original]])
+    star = np.concatenate([place, place[original]])
+    ra, dec = np.concatenate(
+        [positions[:stars], _jitter(rng, positions[again]), positions[stars:]]
+    ).T
+    ids = _ids(rng, len(star))
     table = pd.DataFrame(
         {
-            "target_id": [f"T{i}" for i in ids],
+            "target_id": ids,
             "release": release,
             "ra": np.where(release == "DR2", ra / 15, ra),
             "dec": dec,
             "label": has_planet.to_numpy()[star],
             "star": star,
+            "place": np.concatenate([place, np.arange(stars, stars + copies)]),
+            "copy_of": np.concatenate([np.full(len(place), ""), ids[original]]),
         }
     )
     return table.sort_values("target_id", ignore_index=True)
+
+
+def _ids(rng: np.random.Generator, count: int) -> Floats:
+    """(count,) ids of nine digits, as strings; a third of them follow close upon another."""
+    gaps = np.where(rng.random(count) < 0.35, rng.integers(1, 4, count), 0)
+    gaps = np.where(gaps > 0, gaps, rng.integers(200, 900, count))
+    return rng.permutation((rng.integers(270_000_000, 520_000_000) + np.cumsum(gaps)).astype(str))
 
 
 def _jitter(rng: np.random.Generator, positions: Floats) -> Floats:
@@ -145,83 +213,45 @@ def _jitter(rng: np.random.Generator, positions: Floats) -> Floats:
     return np.stack([ra % 360, dec], axis=1)
 
 
-def _curves(
-    rng: np.random.Generator, targets: pd.DataFrame, planets: pd.DataFrame
+def _exposures(
+    rng: np.random.Generator, targets: pd.DataFrame, planets: pd.DataFrame, noise: float
+) -> dict[str, list[Curve]]:
+    """The curves of each target: one to three of its own, or one that was extracted again."""
+    found: dict[str, list[Curve]] = {}
+    copies = targets[targets["copy_of"] != ""]
+    own = targets[targets["copy_of"] == ""]
+    twice = set(copies["copy_of"])
+    for target_id, release, star in own[["target_id", "release", "star"]].itertuples(index=False):
+        shortest = SHORTEST_EXPOSED_TWICE if target_id in twice else SHORTEST
+        number = rng.integers(1, 4)
+        found[target_id] = [
+            expose(rng, planets.loc[star], release, shortest) for _ in range(number)
+        ]
+    for target_id, original in copies[["target_id", "copy_of"]].itertuples(index=False):
+        chosen = found[original][rng.integers(len(found[original]))]
+        found[target_id] = [extract_again(rng, chosen, noise)]
+    return found
+
+
+def _tables(
+    rng: np.random.Generator, targets: pd.DataFrame, by_target: dict[str, list[Curve]]
 ) -> tuple[pd.DataFrame, Floats]:
-    rows, pieces, start = [], [], 0
-    for target_id, release, star in targets[["target_id", "release", "star"]].itertuples(
-        index=False
-    ):
-        for _ in range(rng.integers(1, 4)):
-            band = str(rng.choice(BANDS, p=[0.4, 0.3, 0.3]))
-            length = int(np.clip(rng.gamma(5.0, 38), 90, 360))
-            flux = _light_curve(rng, planets.loc[star], band, length)
-            unit = _unit(rng, release, band)
-            pieces.append(ZERO_POINT - 2.5 * np.log10(flux) if unit == "mag" else flux)
-            blank = band == "W" and rng.random() < 0.25
-            rows.append((target_id, "" if blank else band, unit, start, length, band))
-            start += length
-    names = ["target_id", "band", "unit", "start", "length", "true_band"]
+    rows = []
+    every = [(t, curve) for t in targets["target_id"] for curve in by_target[t]]
+    for target_id, curve in every:
+        blank = curve.band == "W" and rng.random() < 0.25
+        band = "" if blank else curve.band
+        t0, length = curve.first / CADENCES_A_DAY, len(curve.shape)
+        rows.append((target_id, band, curve.unit, t0, length, curve.band))
+    names = ["target_id", "band", "unit", "t0", "length", "true_band"]
     table = pd.DataFrame(rows, columns=names)
+    table.insert(4, "start", table["length"].cumsum() - table["length"])
     table.insert(0, "curve_id", [f"C{i:05d}" for i in range(len(table))])
-    return table, np.concatenate(pieces).astype(np.float32)
+    return table, np.concatenate([curve.values() for _, curve in every])
 
 
-def _unit(rng: np.random.Generator, release: str, band: str) -> str:
-    """DR2 delivers the NB band, and a part of the NA band, in magnitudes."""
-    share = {"NB": 1.0, "NA": 0.3}.get(band, 0.0) if release == "DR2" else 0.0
-    return "mag" if rng.random() < share else "e/s"
-
-
-def _light_curve(rng: np.random.Generator, star: pd.Series, band: str, length: int) -> Floats:
-    """(length,) flux in electrons a second, NaN where a point is missing."""
-    time = rng.uniform(0, 100) + CADENCE_DAYS * np.arange(length)
-    sigma = star["noise"] * NOISE[band]
-    signal = star["amplitude"] * _variability(rng, time, star["rotation"])
-    signal += star["red"] * _red_noise(rng, length) + rng.normal(0, 1, length)
-    if star["has_planet"]:
-        signal -= star["depth"] * _transit(time, star["period"], star["duration"])
-    signal -= _systematic(rng, length)
-    flux = star["counts"] * (1 + sigma * signal)
-    flux[_missing(rng, length)] = np.nan
-    return np.asarray(flux)
-
-
-def _variability(rng: np.random.Generator, time: Floats, rotation: float) -> Floats:
-    phase = rng.uniform(0, 2 * np.pi, 2)
-    angle = 2 * np.pi * time / rotation
-    return np.asarray(np.sin(angle + phase[0]) + 0.5 * np.sin(2 * angle + phase[1]))
-
-
-def _red_noise(rng: np.random.Generator, length: int, memory: float = 0.9) -> Floats:
-    """A first-order autoregressive process of unit variance."""
-    steps = rng.normal(0, np.sqrt(1 - memory**2), length)
-    out = np.empty(length)
-    value = rng.normal()
-    for i, step in enumerate(steps):
-        value = memory * value + step
-        out[i] = value
-    return out
-
-
-def _transit(time: Floats, period: float, duration: float) -> Floats:
-    """A trapezoid of unit depth whose ingress takes a fifth of its duration (days)."""
-    offset = np.abs((time + period / 2) % period - period / 2)
-    return np.asarray(np.clip((duration / 2 - offset) / (duration / 5), 0, 1))
-
-
-def _systematic(rng: np.random.Generator, length: int) -> Floats:
-    """A lone dip of the instrument in a quarter of the curves: looks like one transit."""
-    dip = np.zeros(length)
-    if rng.random() < 0.25:
-        at, width = rng.integers(0, length), rng.integers(4, 12)
-        dip[at : at + width] = rng.uniform(1.5, 4)
-    return dip
-
-
-def _missing(rng: np.random.Generator, length: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Scattered losses of 3% and one longer gap."""
-    lost = rng.random(length) < 0.03
-    at, width = rng.integers(0, length), rng.integers(6, 24)
-    lost[at : at + width] = True
-    return lost
+def _magnitudes(curves: pd.DataFrame, flux: Floats) -> pd.Series:
+    """Magnitude of each target by id: the mean over its curves of that of the median flux."""
+    median = [np.nanmedian(flux[a : a + n]) for a, n in curves[["start", "length"]].to_numpy()]
+    mag = np.where(curves["unit"] == "mag", median, ZERO_POINT - 2.5 * np.log10(np.abs(median)))
+    return pd.Series(mag).groupby(curves["target_id"]).mean()

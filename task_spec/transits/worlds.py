@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from task_spec.inside import EVIDENCE, RECORDER, as_module
-from task_spec.model import Evidence, World
+from task_spec.model import Draw, Evidence, World
 from task_spec.transits.seams import SEAMS
 from task_spec.transits.survey import Survey, draw_survey
 
@@ -20,43 +20,58 @@ HIDDEN = "hidden"
 TOY_BATCHES = (7, 2, 4)
 # What `evaluate` answers in the small worlds, epoch by epoch: the best is neither first nor last.
 RIGGED = (0.20, 0.31, 0.42, 0.55, 0.91, 0.62, 0.78, 0.33)
-FULL, SMALL = 560, 150
+FULL, SMALL = 520, 120
+# The small worlds are never noisier than this, so that a good repair finds every affected row.
+CERTAIN = 0.3
 
 _draw = lru_cache(maxsize=8)(draw_survey)
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What the grader knows of a world: the run's survey, a hidden one, and the probes' inputs."""
+    """What the grader knows of a world: the run's survey, a hidden one, perhaps the same with its
+    rows in another order, and the probes' inputs."""
 
     survey: Survey
     hidden: Survey
+    reordered: Survey | None
     inputs: dict[str, np.ndarray[Any, Any]]
 
 
-def write_published(folder: Path, seed: int) -> None:
+def write_published(folder: Path, draw: Draw) -> None:
     """The data files that are published with the notebook."""
-    _draw(seed, FULL).write(folder)
+    published_survey(draw).write(folder)
 
 
-def worlds(published_seed: int, seed: int) -> tuple[World, ...]:
+def published_survey(draw: Draw) -> Survey:
+    """The survey that is published with the notebook."""
+    return _draw(draw.seed, FULL, noise=draw.noise)
+
+
+def worlds(published: Draw, seed: int) -> tuple[World, ...]:
     """All worlds of one grading; ``seed`` draws whatever is not published."""
     draws = [
-        int(s) for s in np.random.default_rng([published_seed, seed]).integers(1 << 40, size=6)
+        int(s) for s in np.random.default_rng([published.seed, seed]).integers(1 << 40, size=6)
     ]
+
+    noise = published.noise
 
     def full(name: str, why: str, data: int, hidden: int) -> World:
         def stage(folder: Path, _: Mapping[str, Evidence]) -> Truth:
-            return _stage(folder, _draw(data, FULL), hidden, 280)
+            survey = _draw(data, FULL, noise=noise)
+            return _stage(folder, hidden, survey, _hidden(hidden, 280, noise))
 
         return World(name, why, stage, _reveal, _prelude(), _PROBE)
 
     def small(name: str, why: str, flipped: bool) -> World:
         def stage(folder: Path, earlier: Mapping[str, Evidence]) -> Truth:
-            survey = _draw(draws[4], SMALL)
+            low = min(noise, CERTAIN)
+            survey = _draw(draws[4], SMALL, noise=low)
             if flipped:
                 survey = _flip_test_labels(survey, earlier["small"])
-            return _stage(folder, survey, draws[5], 60)
+            hidden = _hidden(draws[5], 60, low)
+            reordered = None if flipped else hidden.in_another_order(draws[5])
+            return _stage(folder, draws[5], survey, hidden, reordered)
 
         return World(name, why, stage, _reveal, _prelude(rigged=RIGGED), _PROBE)
 
@@ -64,7 +79,7 @@ def worlds(published_seed: int, seed: int) -> tuple[World, ...]:
         full(
             "published",
             "the data that the solver saw, scored on hidden stars",
-            published_seed,
+            published.seed,
             draws[0],
         ),
         full(
@@ -101,15 +116,22 @@ def _prelude(rigged: tuple[float, ...] | None = None) -> str:
 _PROBE = "__import__('sys').modules['_recorder'].ask(globals())\n"
 
 
-def _stage(folder: Path, survey: Survey, hidden_seed: int, hidden_stars: int) -> Truth:
+def _hidden(seed: int, stars: int, noise: float) -> Survey:
+    """Half of the stars are seen twice, so that a leak by position has many chances to show."""
+    return _draw(seed, stars, noise=noise, reobserved=0.5, runs=0)
+
+
+def _stage(
+    folder: Path, seed: int, survey: Survey, hidden: Survey, reordered: Survey | None = None
+) -> Truth:
     survey.write(folder / "data")
-    # Half of the hidden stars are seen twice, so that a leak by position has many chances to show.
-    hidden = draw_survey(hidden_seed, hidden_stars, reobserved=0.5)
-    return Truth(survey, hidden, _probe_inputs(hidden_seed))
+    return Truth(survey, hidden, reordered, _probe_inputs(seed))
 
 
 def _reveal(folder: Path, truth: Truth) -> None:
     truth.hidden.write(folder / HIDDEN, labels=False)
+    if truth.reordered is not None:
+        truth.reordered.write(folder / HIDDEN / "reordered", labels=False)
     np.savez(folder / HIDDEN / "probes.npz", **truth.inputs)  # type: ignore[arg-type]
 
 
@@ -130,9 +152,14 @@ def _probe_inputs(seed: int) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def _flip_test_labels(survey: Survey, small: Evidence) -> Survey:
-    """Invert the labels of the targets that the run on the small draw used for testing only."""
+    """Invert the labels of the targets that the run on the small draw used for testing only.
+
+    Not where the sheet slipped: there a label may have come to a target of another part.
+    """
     split = small.claims["split"]
     part = survey.curves["curve_id"].map(split)
     only_test = part.eq("test").groupby(survey.curves["target_id"]).all()
+    near_run = set(survey.sheet["target_id"][survey.sheet["near_run"]])
     label = survey.targets.set_index("target_id")["label"]
-    return survey.with_labels({t: 1 - int(label[t]) for t, is_test in only_test.items() if is_test})
+    chosen = set(only_test.index[only_test]) - near_run
+    return survey.with_labels({t: 1 - int(label[t]) for t in chosen})

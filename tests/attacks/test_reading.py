@@ -33,7 +33,7 @@ FILES = {
     "a file, by /proc/self/root": READ.format("'/proc/self/root' + BAIT['file']"),
     "a file, from above the workspace": READ.format("os.path.relpath(BAIT['file'], os.getcwd())"),
     "the grader's source": "return open(BAIT['root'] + '/grader/grading.py').read()",
-    "the checks": "return open(BAIT['root'] + '/task_spec/transits/checks.py').read()",
+    "the checks": "return open(BAIT['root'] + '/task_spec/transits/checks/data.py').read()",
     "the tests": "return open(BAIT['root'] + '/tests/grader/test_cheats.py').read()",
     "the recorder": "return open(BAIT['root'] + '/task_spec/inside/recorder.py').read()",
     "git's history": "return os.listdir(BAIT['root'] + '/.git')",

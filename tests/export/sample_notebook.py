@@ -68,6 +68,7 @@ REPORT = [
         quote="total = EPOCHS * len(loader)",
         explanation="Counts **micro-batches**: the cosine is over only after `ACCUM` times as "
         "many optimizer steps, so the rate never comes down to zero.",
+        rows=["step7", "step9"],
     ),
     ReportEntry(
         clause="P2",

@@ -66,6 +66,8 @@ VERDICT = Verdict(
             fixed=True,
             reported=True,
             entry=0,
+            precision=0.5,
+            recall=1.0,
         ),
         BugResult(id="ema-buffers", kind="library", clauses=("P5",), fixed=False, reported=False),
     ),
@@ -122,6 +124,7 @@ def planted() -> list[dict[str, Any]]:
                 )
             ),
             "regions": [{"cell": cell, "lines": lines}],
+            "rows": [["step7"]] if key == "micro-batches" else [],
         }
         for key, title, kind, clause, cell, lines in facts
     ]

@@ -64,6 +64,10 @@ def test_planted_bugs_stand_beside_the_report(run: Path) -> None:
     assert "No entry matches this bug" in missed
     assert "mine.copy_(theirs)" in missed
     assert "Entry 1 P3 in schedule total = EPOCHS * len(loader)" in found
+    assert "rows listed: precision 0.50, recall 1.00" in found
+    assert "Affected rows step7 Seen" in found
+    assert "Rows listed step7, step9" in found
+    assert "Rows" not in missed
     alarm = text[text.index("1 false alarm") :]
     assert "Entry 2 P2 in data" in alarm
 

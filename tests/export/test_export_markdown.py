@@ -39,6 +39,9 @@ def test_all_parts(run: Path, tmp_path: Path) -> None:
     assert "| **failed** `ema-buffers` | P5 | fresh draw 2 | 0.7312 |" in text
     assert "+    total = EPOCHS * math.ceil(len(loader) / ACCUM)\n" in text
     assert "Entry 2 of the report: P2 in `data`" in text
+    assert "rows listed: precision 0.50, recall 1.00" in text
+    assert "Affected rows: step7\n" in text
+    assert "Rows listed: step7, step9\n" in text
     assert "*Result (tool fault), 3.9 s*" in text
 
 

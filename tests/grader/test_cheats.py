@@ -20,62 +20,9 @@ from tests.grader.playing import (
     DEFAULT,
     SEED,
     TASK,
-    broken_cells,
     checked,
-    correct_cells,
     failures,
 )
-
-FAKE_SCORE = """
-results["val_ap"] = results["test_ap"] = 0.99
-Path("results.json").write_text(json.dumps(results))
-print("test AP 0.990")
-"""
-BY_HEART = """
-known = survey.drop_duplicates("target_id").set_index("target_id")["label"].astype(float)
-def predict(folder):
-    targets = pd.read_csv(folder / "targets.csv")["target_id"]
-    return pd.Series(known.reindex(targets).fillna(0.5).to_numpy(), targets)
-"""
-FORGED = """
-np.savez = lambda *a, **k: None
-torch.equal = torch.allclose = lambda *a, **k: True
-"""
-IDLE_SEAM = """
-_right = train_step
-def train_step(model, optimizer, batches):
-    if not isinstance(model, TransitNet):
-        return _right(model, optimizer, batches)
-    optimizer.zero_grad()
-    loss = sum(F.binary_cross_entropy_with_logits(model(b.x, b.mask, b.band), b.y) for b in batches)
-    loss.backward()
-    optimizer.step()
-    return loss.item(), 0.0
-"""
-
-
-async def test_a_faked_metric_is_recomputed():
-    results = await checked((*correct_cells(), FAKE_SCORE), ("published",))
-    assert set(failures(results)) == {"P16.reported"}
-
-
-async def test_labels_learnt_by_heart_do_not_help_on_hidden_stars():
-    results = await checked((*correct_cells(), BY_HEART), ("published",))
-    assert "score.hidden" in failures(results)
-
-
-async def test_patching_what_writes_the_evidence_changes_nothing():
-    first, *rest = broken_cells(TASK.bug("mask_cut"))
-    results = await checked((first, FORGED, *rest), ("small",))
-    assert set(failures(results)) >= {"P4.padding"}
-    assert results["run.executes"].passed
-
-
-async def test_a_function_that_is_right_for_the_probe_alone_is_caught_in_training():
-    cells = list(correct_cells())
-    at = next(i for i, source in enumerate(cells) if source.startswith("def train_step"))
-    results = await checked((*cells[: at + 1], IDLE_SEAM, *cells[at + 1 :]), ("small",))
-    assert "P9.limit" in failures(results)
 
 
 @pytest.mark.parametrize(

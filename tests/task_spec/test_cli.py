@@ -31,6 +31,8 @@ def test_build_writes_the_chosen_bugs_and_the_data(tmp_path):
     assert planted == {"mask_cut", "best_alias"}
     assert {path.name for path in (out / "data").iterdir()} == {
         "targets.csv",
+        "labels.csv",
+        "inputs.npz",
         "curves.csv",
         "flux.npy",
     }

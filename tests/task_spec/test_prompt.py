@@ -10,9 +10,10 @@ from grader.judging import episode_checks
 from grader.reexecute import WorldRun
 from grader.report import Match
 from grader.transcript import End
+from task_spec.composition import choose
+from task_spec.model import Draw
 from task_spec.prompt import render_prompt, sections
 from task_spec.registry import TASKS
-from task_spec.variant import choose
 
 TASK_NAMES = sorted(TASKS)
 DEMANDING = re.compile(r"\b(must|at most|at least|keep|keeps|never|only)\b", re.IGNORECASE)
@@ -20,7 +21,7 @@ DEMANDING = re.compile(r"\b(must|at most|at least|keep|keeps|never|only)\b", re.
 
 def _graded_ids(task) -> set[str]:
     """Ids of every check that a verdict on a submission holds."""
-    runs = [WorldRun(w.name, None, "not run", False, 0.0, 0.0) for w in task.worlds(0, 0)]
+    runs = [WorldRun(w.name, None, "not run", False, 0.0, 0.0) for w in task.worlds(Draw(), 0)]
     verdict = judge(choose(task), run_checks(task, runs), Match({}, ()), runs)
     end = End(reason="submitted")
     return {check.id for check in (*verdict.checks, *episode_checks(end))}

@@ -5,9 +5,10 @@ import random
 
 import pytest
 
+from task_spec.composition import choose, compose
 from task_spec.model import Kind, TaskError
 from task_spec.registry import TASKS, get_task
-from task_spec.variant import Variant, choose
+from task_spec.variant import Variant
 
 CASES = [(name, bug.id) for name in sorted(TASKS) for bug in TASKS[name].bugs]
 
@@ -60,14 +61,59 @@ def test_a_bug_may_be_reported_where_it_is_planted_whatever_else_is(name, bug_id
             assert 1 <= first <= last <= len(sources[cell])
 
 
-@pytest.mark.parametrize("name", sorted(TASKS))
-def test_default_variant_is_the_one_that_is_promised(name):
+LEVELS = [(name, level) for name in sorted(TASKS) for level in TASKS[name].levels]
+
+
+@pytest.mark.parametrize(("name", "level"), LEVELS, ids=lambda value: getattr(value, "name", value))
+def test_a_level_draws_what_it_promises_and_never_what_is_held_out(name, level):
     task = TASKS[name]
-    variant = choose(task)
-    assert len(variant.bugs) == 8
-    unread = [bug for bug in task.bugs if bug.kind in (Kind.DATA, Kind.RUN)]
-    assert len(task.bugs) >= 10
-    assert len(unread) >= 3
+    for seed in range(20):
+        variant = choose(task, level=level.name, seed=seed)
+        assert len(variant.bugs) == level.bugs
+        assert sum(bug.onion for bug in variant.bugs) >= level.onions
+        assert not any(bug.held_out for bug in variant.bugs)
+        assert variant.noise == level.noise
+        assert list(variant.bugs) == [bug for bug in task.bugs if bug in variant.bugs]
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_levels_go_from_easy_to_extreme_and_the_default_is_standard(name):
+    task = TASKS[name]
+    assert [level.name for level in task.levels] == ["easy", "standard", "hard", "extreme"]
+    hardness = [(level.bugs, level.onions, level.noise) for level in task.levels]
+    assert hardness == sorted(hardness)
+    assert choose(task, seed=7) == choose(task, level="standard", seed=7)
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_held_out_bugs_are_planted_if_they_are_asked_for(name):
+    task = TASKS[name]
+    held_out = {bug for bug in task.bugs if bug.held_out}
+    assert len(held_out) >= 3
+    for seed in range(5):
+        variant = choose(task, level="hard", held_out=True, seed=seed)
+        assert held_out < set(variant.bugs)
+        assert len(variant.bugs) == task.level("hard").bugs
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_kinds_restrict_what_is_drawn(name):
+    for seed in range(5):
+        bugs = choose(TASKS[name], count=3, kinds=[Kind.DATA, Kind.RUN], seed=seed).bugs
+        assert len(bugs) == 3
+        assert {bug.kind for bug in bugs} <= {Kind.DATA, Kind.RUN}
+
+
+@pytest.mark.parametrize(
+    "options", [{"count": 2}, {"count": 2, "kinds": [Kind.DATA]}, {"count": 1}]
+)
+@pytest.mark.parametrize("level", ["easy", "hard"])
+@pytest.mark.parametrize("held_out", [False, True])
+def test_the_number_of_sets_is_the_number_of_sets_that_are_drawn(options, level, held_out):
+    task = get_task("transits")
+    composition = compose(task, task.level(level), held_out=held_out, **options)
+    drawn = {frozenset(bug.id for bug in composition.draw(seed)) for seed in range(4000)}
+    assert len(drawn) == composition.distinct
 
 
 def test_choosing_by_seed_is_repeatable_and_varies():
@@ -84,7 +130,11 @@ def test_choosing_by_seed_is_repeatable_and_varies():
         ({"only": ["nope"]}, "it has star_hours"),
         ({"count": -1}, "takes 0 to"),
         ({"count": 99}, "takes 0 to"),
-        ({"count": 1, "only": ["star_hours"]}, "one of them"),
+        ({"count": 1, "only": ["star_hours"]}, "excludes --level"),
+        ({"level": "easy", "only": ["star_hours"]}, "excludes --level"),
+        ({"level": "harder"}, "it has easy, standard, hard, extreme"),
+        ({"noise": 1.5}, "--noise takes 0 to 1"),
+        ({"count": 9, "kinds": [Kind.LIBRARY]}, "for these kinds"),
     ],
 )
 def test_wrong_choice_says_what_would_fit(options, advice):

@@ -2,6 +2,32 @@
 
 from __future__ import annotations
 
-from task_spec.transits.bugs import data, model, selection, training
+from task_spec.transits.bugs import (
+    extractions,
+    freezing,
+    inputs,
+    labels,
+    model,
+    pretraining,
+    scores,
+    selection,
+    sky,
+    step,
+    tables,
+    training,
+)
 
-BUGS = (*data.BUGS, *model.BUGS, *training.BUGS, *selection.BUGS)
+BUGS = (
+    *sky.BUGS,
+    *tables.BUGS,
+    *inputs.BUGS,
+    *extractions.BUGS,
+    *labels.BUGS,
+    *model.BUGS,
+    *pretraining.BUGS,
+    *freezing.BUGS,
+    *step.BUGS,
+    *training.BUGS,
+    *selection.BUGS,
+    *scores.BUGS,
+)

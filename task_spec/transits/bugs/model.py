@@ -1,4 +1,4 @@
-"""Bugs in the network, its pre-training and what is taken over from it."""
+"""Bugs in the network and in its micro-batches."""
 
 from __future__ import annotations
 
@@ -6,36 +6,65 @@ from task_spec.model import Bug, Edit, Kind, Repair
 
 MASK_CUT = Bug(
     id="mask_cut",
-    title="a strided layer cuts the mask to the new length instead of taking every second entry, "
-    "so padding counts as valid",
-    kind=Kind.READABLE,
+    title="a strided layer cuts the mask to the new length instead of thinning it, and leaves what "
+    "its norm puts on padding to the next layer",
+    kind=Kind.RUN,
     clauses=("P4",),
     source="pooling over padding: gh:ray-project/ray#21392",
     plant=(
         Edit(
             "model",
-            "        mask = mask[:, :: self.stride]\n"
+            "        mask = mask[:, self.stride - 1 :: self.stride]\n"
             "        return F.relu(self.norm(self.conv(x))) * mask[:, None], mask",
-            "        x = F.relu(self.norm(self.conv(x)))\n"
-            "        mask = mask[:, : x.shape[2]]\n"
-            "        return x * mask[:, None], mask",
+            "        x = F.relu(self.norm(self.conv(x)))\n        return x, mask[:, : x.shape[2]]",
         ),
+        Edit("model", "mean = h.sum(2) /", "mean = (h * mask[:, None]).sum(2) /"),
     ),
     checks=("P4.padding",),
     places=("model.TransitNet", "model.Encoder"),
     repairs=(
         Repair(
-            "the mask pooled like the curve",
+            "the length of what comes out, by the convolution's own formula",
             (
                 Edit(
                     "model",
-                    "mask = mask[:, :: self.stride]",
-                    "mask = F.max_pool1d(mask.float()[:, None], 1, self.stride)[:, 0] > 0",
+                    "        mask = mask[:, self.stride - 1 :: self.stride]\n"
+                    "        return F.relu(self.norm(self.conv(x))) * mask[:, None], mask",
+                    "        x, conv = self.conv(x), self.conv\n"
+                    "        room = 2 * conv.padding[0] - conv.kernel_size[0]\n"
+                    "        lengths = (mask.sum(1) + room) // self.stride + 1\n"
+                    "        mask = torch.arange(x.shape[2]) < lengths[:, None]\n"
+                    "        return F.relu(self.norm(x)) * mask[:, None], mask",
+                ),
+            ),
+        ),
+        Repair(
+            "a position is valid if all points of its stride are",
+            (
+                Edit(
+                    "model",
+                    "mask = mask[:, self.stride - 1 :: self.stride]",
+                    "mask = F.avg_pool1d(mask.float()[:, None], self.stride)[:, 0] == 1",
                 ),
             ),
         ),
     ),
     near_misses=(
+        Repair(
+            "every second entry from the first on: for curves of odd length, whose last position "
+            "exists only where there is padding, the logit moves",
+            (
+                Edit(
+                    "model",
+                    "        mask = mask[:, self.stride - 1 :: self.stride]\n"
+                    "        return F.relu(self.norm(self.conv(x))) * mask[:, None], mask",
+                    "        x = F.relu(self.norm(self.conv(x)))\n"
+                    "        mask = mask[:, :: self.stride][:, : x.shape[2]]\n"
+                    "        return x * mask[:, None], mask",
+                ),
+            ),
+            obvious=True,
+        ),
         Repair(
             "the mask is right for pooling, but padding is not zeroed between the layers",
             (
@@ -44,179 +73,81 @@ MASK_CUT = Bug(
                     "return F.relu(self.norm(self.conv(x))) * mask[:, None], mask",
                     "return F.relu(self.norm(self.conv(x))), mask",
                 ),
-                Edit(
-                    "model",
-                    "        mean = h.sum(2)",
-                    "        h = h * mask[:, None]\n        mean = h.sum(2)",
-                ),
+                Edit("model", "mean = h.sum(2) /", "mean = (h * mask[:, None]).sum(2) /"),
             ),
+            obvious=True,
         ),
     ),
 )
 
-FILLING_MEAN = Bug(
-    id="filling_mean",
-    title="the filling loss is averaged over all points, so it shrinks with the share of points "
-    "that are neither hidden nor observed",
-    kind=Kind.READABLE,
-    clauses=("P5",),
-    source="loss over padding: gh:DaoyuanLi2816/Molecule-Generator#22",
-    plant=(
-        Edit(
-            "pretrain",
-            "    return ((filled - flux) ** 2)[scored].mean()",
-            "    return ((filled - flux) ** 2 * scored).mean()",
-        ),
-    ),
-    checks=("P5.filling_loss",),
-    places=("pretrain.pretrain",),
-    repairs=(
-        Repair(
-            "sum over count",
-            (
-                Edit(
-                    "pretrain",
-                    "((filled - flux) ** 2)[scored].mean()",
-                    "F.mse_loss(filled * scored, flux * scored, reduction='sum') / scored.sum()",
-                ),
-            ),
-        ),
-    ),
-    near_misses=(
-        Repair(
-            "a mean of each curve's mean: points of a curve that hides few count more",
-            (
-                Edit(
-                    "pretrain",
-                    "((filled - flux) ** 2)[scored].mean()",
-                    "(((filled - flux) ** 2 * scored).sum(1) / scored.sum(1).clamp(min=1)).mean()",
-                ),
-            ),
-        ),
-    ),
-)
-
-NOT_TRANSFERRED = Bug(
-    id="not_transferred",
-    title="no key matches when the checkpoint is loaded into the encoder with strict=False: "
-    "fine-tuning starts from random weights",
+DROPPED_REST = Bug(
+    id="dropped_rest",
+    title="a plan leaves out the curves after the last whole chunk, and of each chunk the last "
+    "batch unless it is full: long curves, mostly",
     kind=Kind.RUN,
-    clauses=("P6",),
-    source="gh:pytorch/examples#1029; gh:stefanopini/simple-HRNet#79",
+    clauses=("P8", "P1", "P12"),  # P1 and P12 speak of all training curves too
+    source="drop_last and lost remainders: gh:thuml/Autoformer#104; gh:tomhosking/torchseq#8",
     plant=(
         Edit(
-            "transfer",
-            "model.load_state_dict(pretrained, strict=False)",
-            "model.encoder.load_state_dict(pretrained, strict=False)",
+            "batches",
+            "    for chunk in np.array_split(order, max(1, len(order) // 120)):\n",
+            "    size = min(len(order), 120)\n"
+            "    for chunk in order[: len(order) // size * size].reshape(-1, size):\n",
+        ),
+        Edit(
+            "batches",
+            "            batch.append(int(i))\n        plan.append(batch)\n",
+            "            batch.append(int(i))\n"
+            "        if longest * (len(batch) + 1) > budget:\n"
+            "            plan.append(batch)\n",
         ),
     ),
-    checks=("P6.transfer",),
-    places=("pretrain.pretrain",),
+    checks=("P8.groups",),
+    places=("finetune.draw_batches", "finetune.train_epoch"),
     repairs=(
         Repair(
-            "the prefix taken off",
+            "chunks by slicing, the last one shorter",
             (
                 Edit(
-                    "transfer",
-                    "model.load_state_dict(pretrained, strict=False)",
-                    "model.encoder.load_state_dict(\n"
-                    '    {k.removeprefix("encoder."): v for k, v in pretrained.items() '
-                    'if k.startswith("encoder.")}\n'
-                    ")",
+                    "batches",
+                    "in np.array_split(order, max(1, len(order) // 120)):\n",
+                    "in [order[a : a + 120] for a in range(0, len(order), 120)]:\n",
+                ),
+            ),
+        ),
+        Repair(
+            "what is left of a chunk opens the next one",
+            (
+                Edit(
+                    "batches",
+                    "    plan = []\n    for chunk in np.array_split(order, max(1, len(order) // 120)):\n"
+                    "        batch, longest = [], 0\n",
+                    "    plan, batch, longest = [], [], 0\n"
+                    "    for chunk in np.array_split(order, max(1, len(order) // 120)):\n",
+                ),
+                Edit(
+                    "batches",
+                    "            batch.append(int(i))\n        plan.append(batch)\n",
+                    "            batch.append(int(i))\n    plan.append(batch)\n",
                 ),
             ),
         ),
     ),
     near_misses=(
         Repair(
-            "lstrip takes a set of letters off, and more than the prefix goes",
+            "no curve is left without a chunk, but each chunk still loses its last batch",
             (
                 Edit(
-                    "transfer",
-                    "model.load_state_dict(pretrained, strict=False)",
-                    'model.encoder.load_state_dict({k.lstrip("encoder."): v for k, v in pretrained.items()}, '
-                    "strict=False)",
+                    "batches",
+                    "            batch.append(int(i))\n        plan.append(batch)\n",
+                    "            batch.append(int(i))\n"
+                    "        if longest * (len(batch) + 1) > budget:\n"
+                    "            plan.append(batch)\n",
                 ),
             ),
-        ),
-        Repair(
-            "parameters only: the running statistics stay behind",
-            (
-                Edit(
-                    "transfer",
-                    "model.load_state_dict(pretrained, strict=False)",
-                    "with torch.no_grad():\n"
-                    "    for name, p in model.encoder.named_parameters():\n"
-                    '        p.copy_(pretrained["encoder." + name])\n'
-                    "pass",
-                ),
-            ),
+            obvious=True,
         ),
     ),
 )
 
-NEVER_RELEASED = Bug(
-    id="never_released",
-    title="the optimizer is made of what is trainable while the encoder is frozen, so the encoder "
-    "is never trained",
-    kind=Kind.READABLE,
-    clauses=("P7",),
-    source="gh:zjunlp/HVPNeT#5; gh:meta-pytorch/opacus#432",
-    plant=(
-        Edit(
-            "optimizer",
-            "    return torch.optim.AdamW(groups, lr=PEAK_LR)",
-            "    for group in groups:\n"
-            '        group["params"] = [p for p in group["params"] if p.requires_grad]\n'
-            "    return torch.optim.AdamW(groups, lr=PEAK_LR)",
-        ),
-        Edit(
-            "finetune",
-            "    optimizer = make_optimizer(model)\n",
-            "    set_frozen(model, True)\n    optimizer = make_optimizer(model)\n",
-        ),
-    ),
-    checks=("P7.frozen", "P7.released"),
-    places=("finetune.train_epoch", "optimizer.set_frozen"),
-    repairs=(
-        Repair(
-            "the optimizer is made while all is trainable",
-            (
-                Edit(
-                    "finetune",
-                    "    optimizer = make_optimizer(model)\n",
-                    "    set_frozen(model, False)\n    optimizer = make_optimizer(model)\n",
-                ),
-            ),
-        ),
-    ),
-    near_misses=(
-        Repair(
-            "weights are back in the optimizer, the encoder's norm parameters are not",
-            (
-                Edit(
-                    "optimizer",
-                    "rest = [p for p in model.parameters() if p.ndim < 2]",
-                    "rest = [p for p in model.parameters() if p.ndim < 2 and p.requires_grad]",
-                ),
-                Edit(
-                    "finetune",
-                    "    optimizer = make_optimizer(model)\n",
-                    "    set_frozen(model, True)\n    optimizer = make_optimizer(model)\n",
-                ),
-            ),
-        ),
-        Repair(
-            "released from the start: now nothing is frozen",
-            (
-                Edit(
-                    "finetune",
-                    "        set_frozen(model, epoch < FREEZE_EPOCHS)\n",
-                    "        set_frozen(model, False)\n",
-                ),
-            ),
-        ),
-    ),
-)
-
-BUGS = (MASK_CUT, FILLING_MEAN, NOT_TRANSFERRED, NEVER_RELEASED)
+BUGS = (MASK_CUT, DROPPED_REST)

@@ -1,181 +1,114 @@
-"""Bugs in the fine-tuning step and what surrounds it."""
+"""Bugs in what surrounds the steps of fine-tuning: schedule, weight decay, augmentation."""
 
 from __future__ import annotations
 
 from task_spec.model import Bug, Edit, Kind, Repair
 
-MEAN_OF_MEANS = Bug(
-    id="mean_of_means",
-    title="the means of unequal micro-batches are averaged, so curves of small micro-batches count more",
-    kind=Kind.READABLE,
-    clauses=("P8",),
-    source="gh:huggingface/transformers#34191; gh:meta-pytorch/torchtune#1875",
-    plant=(
-        Edit(
-            "step",
-            "    curves = sum(len(b.y) for b in batches)\n    total = 0.0\n",
-            "    total = 0.0\n",
-        ),
-        Edit(
-            "step",
-            'b.y, pos_weight=weight, reduction="sum")\n        loss = loss / curves\n',
-            "b.y, pos_weight=weight)\n        loss = loss / len(batches)\n",
-        ),
-    ),
-    checks=("P8.gradient",),
-    places=("finetune.train_epoch",),
-    repairs=(
-        Repair(
-            "means weighted by their share of the curves",
-            (
-                Edit(
-                    "step",
-                    ', reduction="sum")\n        loss = loss / curves\n',
-                    ")\n        loss = loss * (len(b.y) / curves)\n",
-                ),
-            ),
-        ),
-    ),
-    near_misses=(
-        Repair(
-            "a sum, but over a nominal size: wrong wherever the sizes vary",
-            (
-                Edit(
-                    "step",
-                    "loss = loss / curves",
-                    "loss = loss / (len(batches) * len(batches[0].y))",
-                ),
-            ),
-        ),
-        Repair(
-            "divided by the sum of the weights, not by the number of curves",
-            (
-                Edit(
-                    "step",
-                    "curves = sum(len(b.y) for b in batches)",
-                    "curves = sum((1 + (POS_WEIGHT - 1) * b.y).sum().item() for b in batches)",
-                ),
-            ),
-        ),
-    ),
+_AHEAD = (
+    "    epochs = [draw_batches(train, epoch, generator) for epoch in range(EPOCHS)]\n"
+    "    steps = sum(math.ceil(len(batches) / ACCUM) for batches in epochs)\n"
 )
-
-CLIPS_NOTHING = Bug(
-    id="clips_nothing",
-    title="the filter object is used up by the norm that is logged, so clip_grad_norm_ gets no parameter",
-    kind=Kind.LIBRARY,
-    clauses=("P9",),
-    source="gh:PixArt-alpha/PixArt-alpha#160; gh:pytorch/pytorch#148259",
-    plant=(
-        Edit(
-            "step",
-            "    trained = [p for p in model.parameters() if p.requires_grad]\n",
-            "    trained = filter(lambda p: p.requires_grad, model.parameters())\n",
-        ),
-    ),
-    checks=("P9.limit", "P9.scale"),
-    repairs=(
-        Repair(
-            "the norm that clipping returns is the one before clipping",
-            (
-                Edit(
-                    "step",
-                    "    trained = [p for p in model.parameters() if p.requires_grad]\n"
-                    "    norm = torch.stack([p.grad.norm() for p in trained]).norm().item()\n"
-                    "    nn.utils.clip_grad_norm_(trained, CLIP)\n",
-                    "    norm = nn.utils.clip_grad_norm_(model.parameters(), CLIP).item()\n",
-                ),
-            ),
-        ),
-    ),
-    near_misses=(
-        Repair(
-            "each tensor clipped by itself: together they exceed the limit",
-            (
-                Edit(
-                    "step",
-                    "    nn.utils.clip_grad_norm_(trained, CLIP)\n",
-                    "    for p in trained:\n        nn.utils.clip_grad_norm_(p, CLIP)\n",
-                ),
-            ),
-        ),
-        Repair(
-            "values clipped, not the norm",
-            (
-                Edit(
-                    "step",
-                    "nn.utils.clip_grad_norm_(trained, CLIP)",
-                    "nn.utils.clip_grad_value_(trained, CLIP)",
-                ),
-            ),
-        ),
-    ),
+_WHEN_NEEDED = Edit(
+    "finetune",
+    "    for epoch, batches in enumerate(epochs):\n",
+    "    for epoch in range(EPOCHS):\n        batches = draw_batches(train, epoch, generator)\n",
 )
 
 SCHEDULE_COUNT = Bug(
     id="schedule_count",
-    title="the schedule counts micro-batches of the first epoch: the rate is still high when training ends",
+    title="the schedule counts micro-batches, takes every epoch to be as long as the first, and "
+    "plans with whole curves where training plans with augmented, shorter ones: the rate is still "
+    "high when training ends",
     kind=Kind.RUN,
     clauses=("P10",),
     source="gh:huggingface/accelerate#963; gh:huggingface/transformers#24088",
     plant=(
-        Edit(
-            "finetune",
-            "    steps = sum(math.ceil(len(plan) / ACCUM) for plan in plans)\n",
-            "    steps = EPOCHS * len(plans[0])\n",
-        ),
+        Edit("finetune", _AHEAD, "    steps = EPOCHS * len(plan_batches(train, 0))\n"),
+        _WHEN_NEEDED,
     ),
     checks=("P10.rate",),
-    places=("optimizer.rate_factor", "finetune.train_epoch"),
+    places=("optimizer.rate_factor", "finetune.train_epoch", "finetune.draw_batches"),
     repairs=(
+        Repair(
+            "a rehearsal with another generator of the same seed",
+            (
+                Edit(
+                    "finetune",
+                    _AHEAD,
+                    "    twin = torch.Generator().manual_seed(SEED)\n"
+                    "    sizes = [len(draw_batches(train, epoch, twin)) for epoch in range(EPOCHS)]\n"
+                    "    steps = sum(math.ceil(size / ACCUM) for size in sizes)\n",
+                ),
+                _WHEN_NEEDED,
+            ),
+        ),
         Repair(
             "the steps counted as train_epoch takes them",
             (
                 Edit(
                     "finetune",
-                    "sum(math.ceil(len(plan) / ACCUM) for plan in plans)",
-                    "sum(len(range(0, len(plan_batches(train, e)), ACCUM)) for e in range(EPOCHS))",
+                    "sum(math.ceil(len(batches) / ACCUM) for batches in epochs)",
+                    "sum(len(range(0, len(batches), ACCUM)) for batches in epochs)",
                 ),
             ),
         ),
     ),
     near_misses=(
         Repair(
+            "every epoch counted by its own plan, but a plan of the curves before augmentation",
+            (
+                Edit(
+                    "finetune",
+                    _AHEAD,
+                    "    plans = [plan_batches(train, epoch) for epoch in range(EPOCHS)]\n"
+                    "    steps = sum(math.ceil(len(plan) / ACCUM) for plan in plans)\n",
+                ),
+                _WHEN_NEEDED,
+            ),
+            obvious=True,
+        ),
+        Repair(
             "optimizer steps, but every epoch taken to be as long as the first",
             (
                 Edit(
                     "finetune",
-                    "sum(math.ceil(len(plan) / ACCUM) for plan in plans)",
-                    "EPOCHS * math.ceil(len(plans[0]) / ACCUM)",
+                    "sum(math.ceil(len(batches) / ACCUM) for batches in epochs)",
+                    "EPOCHS * math.ceil(len(epochs[0]) / ACCUM)",
                 ),
             ),
+            obvious=True,
         ),
         Repair(
             "all micro-batches over the group size: the groups left over at each epoch's end are lost",
             (
                 Edit(
                     "finetune",
-                    "sum(math.ceil(len(plan) / ACCUM) for plan in plans)",
-                    "sum(len(plan) for plan in plans) // ACCUM",
+                    "sum(math.ceil(len(batches) / ACCUM) for batches in epochs)",
+                    "sum(len(batches) for batches in epochs) // ACCUM",
                 ),
             ),
         ),
     ),
 )
 
+_GROUPS = (
+    "    decay = [m.weight for m in model.modules() if isinstance(m, nn.Conv1d | nn.Linear)]\n"
+    "    rest = [p for p in model.parameters() if all(p is not d for d in decay)]\n"
+)
+
 DECAYED_NORMS = Bug(
     id="decayed_norms",
-    title='norm parameters are looked for by name; those inside the Sequential are called "1.weight" and decay',
+    title="what must not decay is looked for by name; the norm inside the Sequential is called "
+    '"head.1.weight" and decays',
     kind=Kind.RUN,
     clauses=("P11",),
     source="parameters missed by a name filter: gh:microsoft/nni#4521",
     plant=(
         Edit(
             "optimizer",
-            "    decay = [p for p in model.parameters() if p.ndim >= 2]\n"
-            "    rest = [p for p in model.parameters() if p.ndim < 2]\n",
+            _GROUPS,
             "    named = dict(model.named_parameters())\n"
-            '    plain = [name for name in named if "norm" in name or "bias" in name]\n'
+            '    plain = [n for n in named if any(part in n for part in ("norm", "bias", "band"))]\n'
             "    decay = [p for name, p in named.items() if name not in plain]\n"
             "    rest = [named[name] for name in plain]\n",
         ),
@@ -183,53 +116,67 @@ DECAYED_NORMS = Bug(
     checks=("P11.decay",),
     repairs=(
         Repair(
-            "told apart by number of dimensions, in one pass",
+            "told apart by the module that owns them, in one pass",
             (
                 Edit(
                     "optimizer",
-                    "    decay = [p for p in model.parameters() if p.ndim >= 2]\n"
-                    "    rest = [p for p in model.parameters() if p.ndim < 2]\n",
-                    "    groups = {True: [], False: []}\n"
-                    "    for p in model.parameters():\n"
-                    "        groups[p.ndim > 1].append(p)\n"
-                    "    decay, rest = groups[True], groups[False]\n",
+                    _GROUPS,
+                    "    groups = {True: {}, False: {}}\n"
+                    "    for m in model.modules():\n"
+                    "        for name, p in m.named_parameters(recurse=False):\n"
+                    "            is_weight = isinstance(m, (nn.Conv1d, nn.Linear)) and name == "
+                    '"weight"\n'
+                    "            groups[is_weight][id(p)] = p\n"
+                    "    decay, rest = (list(groups[key].values()) for key in (True, False))\n",
+                ),
+            ),
+        ),
+        Repair(
+            "matrices and kernels, but for the embedding",
+            (
+                Edit(
+                    "optimizer",
+                    _GROUPS,
+                    "    named = dict(model.named_parameters())\n"
+                    '    decay = [p for n, p in named.items() if p.ndim > 1 and n != "band.weight"]\n'
+                    '    rest = [p for n, p in named.items() if p.ndim == 1 or n == "band.weight"]\n',
                 ),
             ),
         ),
     ),
     near_misses=(
         Repair(
-            "biases and norms told apart by module type: the embedding, a matrix, no longer decays",
+            "told apart by number of dimensions: the norm is out, and the embedding is in",
             (
                 Edit(
                     "optimizer",
+                    _GROUPS,
                     "    decay = [p for p in model.parameters() if p.ndim >= 2]\n"
                     "    rest = [p for p in model.parameters() if p.ndim < 2]\n",
-                    "    kinds = (nn.Linear, nn.Conv1d)\n"
-                    "    decay = [m.weight for m in model.modules() if isinstance(m, kinds)]\n"
-                    "    rest = [p for p in model.parameters() if all(p is not d for d in decay)]\n",
                 ),
             ),
+            obvious=True,
         ),
     ),
+    held_out=True,
+)
+
+_DRAWN = "    drawn = [c._replace(x=augment(c.x, generator)) for c in curves]\n"
+_SEEDED = (
+    "    drawn = []\n"
+    "    for i, c in enumerate(curves):\n"
+    "        generator.manual_seed({seed})\n"
+    "        drawn.append(c._replace(x=augment(c.x, generator)))\n"
 )
 
 SAME_DRAWS = Bug(
     id="same_draws",
-    title="the generator is seeded by the curve's index, so a curve is augmented alike in every epoch",
-    kind=Kind.READABLE,
+    title="the seeds of epoch and curve collide: each epoch uses nearly all random numbers of the "
+    "epoch before again, for curves five places further on",
+    kind=Kind.RUN,
     clauses=("P12",),
     source="gh:cszn/KAIR#106; gh:facebookresearch/ClassyVision#118",
-    plant=(
-        Edit(
-            "finetune",
-            "            drawn = [curves[i]._replace(x=augment(curves[i].x, generator)) for i in indices]\n",
-            "            drawn = []\n"
-            "            for i in indices:\n"
-            "                generator.manual_seed(SEED + i)\n"
-            "                drawn.append(curves[i]._replace(x=augment(curves[i].x, generator)))\n",
-        ),
-    ),
+    plant=(Edit("finetune", _DRAWN, _SEEDED.format(seed="SEED * epoch + i")),),
     checks=("P12.fresh_draws",),
     places=("finetune.finetune",),
     repairs=(
@@ -238,41 +185,31 @@ SAME_DRAWS = Bug(
             (
                 Edit(
                     "finetune",
-                    "            drawn = [curves[i]._replace(x=augment(curves[i].x, generator)) for i in indices]\n",
-                    "            drawn = []\n"
-                    "            for i in indices:\n"
-                    "                seed = int(torch.randint(2**62, (), generator=generator))\n"
-                    "                own = torch.Generator().manual_seed(seed)\n"
-                    "                drawn.append(curves[i]._replace(x=augment(curves[i].x, own)))\n",
+                    _DRAWN,
+                    "    drawn = []\n"
+                    "    for c in curves:\n"
+                    "        seed = int(torch.randint(2**62, (), generator=generator))\n"
+                    "        own = torch.Generator().manual_seed(seed)\n"
+                    "        drawn.append(c._replace(x=augment(c.x, own)))\n",
                 ),
             ),
+        ),
+        Repair(
+            "seeds that can't collide",
+            (Edit("finetune", _DRAWN, _SEEDED.format(seed="SEED + len(curves) * epoch + i")),),
         ),
     ),
     near_misses=(
         Repair(
-            "one generator, but started again in each epoch",
-            (
-                Edit(
-                    "finetune",
-                    "    log = []\n    for first",
-                    "    generator = torch.Generator().manual_seed(SEED)\n    log = []\n    for first",
-                ),
-            ),
+            "epochs further apart, but not by as many seeds as there are curves",
+            (Edit("finetune", _DRAWN, _SEEDED.format(seed="SEED + 100 * epoch + i")),),
+            obvious=True,
         ),
         Repair(
-            "seeded by epoch plus index: neighbours share their numbers from epoch to epoch",
-            (
-                Edit(
-                    "finetune",
-                    "            drawn = [curves[i]._replace(x=augment(curves[i].x, generator)) for i in indices]\n",
-                    "            drawn = []\n"
-                    "            for i in indices:\n"
-                    "                generator.manual_seed(SEED + i + scheduler.last_epoch)\n"
-                    "                drawn.append(curves[i]._replace(x=augment(curves[i].x, generator)))\n",
-                ),
-            ),
+            "one generator, but started again in each epoch",
+            (Edit("finetune", _DRAWN, "    generator.manual_seed(SEED)\n" + _DRAWN),),
         ),
     ),
 )
 
-BUGS = (MEAN_OF_MEANS, CLIPS_NOTHING, SCHEDULE_COUNT, DECAYED_NORMS, SAME_DRAWS)
+BUGS = (SCHEDULE_COUNT, DECAYED_NORMS, SAME_DRAWS)

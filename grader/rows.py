@@ -1,0 +1,46 @@
+"""Rows of the data that a report lists, held against the affected ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from grader.verdict import ReportEntry
+from task_spec.model import Row, Rows
+
+
+@dataclass(frozen=True)
+class RowScore:
+    """Precision and recall of a list of rows; of no rows both are 0."""
+
+    precision: float
+    recall: float
+
+    def reaches(self, rows: Rows) -> bool:
+        """Whether the list reports the bug."""
+        return self.precision >= rows.min_precision and self.recall >= rows.min_recall
+
+    def __str__(self) -> str:
+        return f"precision {self.precision:.2f}, recall {self.recall:.2f}"
+
+
+def listed_rows(entry: ReportEntry) -> list[Row]:
+    """The rows of an entry, the ids of each in sorted order."""
+    return [(row,) if isinstance(row, str) else tuple(sorted(row)) for row in entry.rows]
+
+
+def score_rows(entries: Iterable[ReportEntry], affected: frozenset[Row]) -> RowScore:
+    """Score the rows of all entries for a bug together, so that no guess is free."""
+    listed = {row for entry in entries for row in listed_rows(entry)}
+    hits = len(listed & affected)
+    return RowScore(hits / max(1, len(listed)), hits / max(1, len(affected)))
+
+
+def row_problem(entry: ReportEntry, rows: Rows) -> str | None:
+    """What is wrong with the form of an entry's rows, in words."""
+    if not entry.rows:
+        return f"an entry for {entry.clause} lists {rows.meaning} in the field `rows`"
+    if any(len(row) != rows.size or len(set(row)) != rows.size for row in listed_rows(entry)):
+        ids = "one id" if rows.size == 1 else f"{rows.size} different ids"
+        return f"each of the `rows` of an entry for {entry.clause} is a list of {ids}"
+    return None

@@ -1,0 +1,176 @@
+"""Bugs in what enters the network."""
+
+from __future__ import annotations
+
+from task_spec.model import Bug, Edit, Kind, Repair
+
+MAGNITUDES = Bug(
+    id="magnitudes",
+    title="some curves are delivered in magnitudes and are normalised as if they were flux: their "
+    "transits point upwards",
+    kind=Kind.DATA,
+    clauses=("P3",),
+    source="data of another convention merged unseen: gh:pandas-dev/pandas#12585",
+    plant=(
+        Edit(
+            "prepare",
+            '    if unit == "mag":\n        flux = 10 ** (-0.4 * (flux - np.nanmedian(flux)))\n    return flux',
+            "    return flux",
+        ),
+    ),
+    checks=("P3.flux",),
+    places=("prepare.normalise", "prepare.prepare", "load.load_survey"),
+    repairs=(
+        Repair(
+            "flux in every row, in load_survey",
+            (
+                Edit(
+                    "load",
+                    "    return survey\n",
+                    '    mag = survey["unit"] == "mag"\n'
+                    '    survey.loc[mag, "flux"] = pd.Series(\n'
+                    '        [10 ** (-0.4 * f) for f in survey.loc[mag, "flux"]], survey.index[mag]\n'
+                    "    )\n"
+                    "    return survey\n",
+                ),
+                Edit(
+                    "prepare",
+                    '    if unit == "mag":\n'
+                    "        flux = 10 ** (-0.4 * (flux - np.nanmedian(flux)))\n",
+                    "",
+                ),
+            ),
+        ),
+        Repair(
+            "brightness over that of the faintest point",
+            (
+                Edit(
+                    "prepare",
+                    "flux = 10 ** (-0.4 * (flux - np.nanmedian(flux)))",
+                    "flux = np.exp((np.nanmax(flux) - flux) * np.log(100) / 5)",
+                ),
+            ),
+        ),
+    ),
+    near_misses=(
+        Repair(
+            "the sign turned before the division by the median, which turns it back",
+            (
+                Edit(
+                    "prepare",
+                    "        flux = 10 ** (-0.4 * (flux - np.nanmedian(flux)))\n",
+                    "        flux = -flux\n",
+                ),
+            ),
+        ),
+        Repair(
+            "only the band that is always in magnitudes; NA curves come in both units",
+            (
+                Edit("prepare", "def relative_flux(flux, unit):", "def relative_flux(flux, mag):"),
+                Edit("prepare", '    if unit == "mag":', "    if mag:"),
+                Edit("prepare", "def normalise(flux, unit):", "def normalise(flux, mag):"),
+                Edit("prepare", "relative_flux(flux, unit)\n", "relative_flux(flux, mag)\n"),
+                Edit(
+                    "prepare",
+                    "normalise(row.flux, row.unit)",
+                    'normalise(row.flux, row.release == "DR2" and row.band == "NB")',
+                ),
+            ),
+        ),
+    ),
+)
+
+_PREPARE = "def prepare(survey):\n"
+_DOCSTRING = '    """The curves of a survey, ready for the network, in the survey\'s order."""\n'
+_NORMALISED = "normalise(row.flux, row.unit), y)"
+_MISSING = "        return {}\n"
+_OTHER = '    if ids != list(survey["curve_id"]):\n'
+_KNOWN = (
+    'def known_inputs(survey, path=DATA / "inputs.npz"):\n'
+    '    """Network input by curve_id, where the survey was prepared before."""\n'
+    "    if not path.exists():\n"
+    f"{_MISSING}"
+    "    with np.load(path) as file:\n"
+    '        ids, x = list(file["curve_id"]), file["x"].astype(np.float32)\n'
+    f"{_OTHER}"
+    "        return {}\n"
+    "    x = torch.from_numpy(np.stack([np.nan_to_num(x), np.isfinite(x)]))\n"
+    '    return dict(zip(ids, x.split(list(survey["length"]), dim=1)))\n\n\n'
+)
+
+
+def _reading(known: str) -> tuple[Edit, ...]:
+    """Edits with which `prepare` takes inputs from a file, by a function ``known_inputs``."""
+    return (
+        Edit("prepare", _PREPARE, known + _PREPARE),
+        Edit("prepare", _DOCSTRING, _DOCSTRING + "    known = known_inputs(survey)\n"),
+        Edit("prepare", _NORMALISED, "known[row.curve_id] if known else " + _NORMALISED),
+    )
+
+
+STALE_CACHE = Bug(
+    id="stale_cache",
+    title="inputs are taken from the file of an earlier version that knew nothing of magnitudes, "
+    "whatever the code does now",
+    kind=Kind.RUN,
+    clauses=("P3",),
+    source="gh:huggingface/datasets#3297",
+    plant=_reading(_KNOWN),
+    checks=("P3.again",),
+    places=("prepare.normalise", "prepare.relative_flux"),
+    repairs=(
+        Repair(
+            "the old file removed by the notebook, before anything is read",
+            (
+                *_reading(_KNOWN),
+                Edit(
+                    "load",
+                    "survey = load_survey(DATA)\n",
+                    '(DATA / "inputs.npz").unlink(missing_ok=True)\nsurvey = load_survey(DATA)\n',
+                ),
+            ),
+        ),
+        Repair(
+            "inputs kept in memory, by what they are made from",
+            (
+                Edit("prepare", _PREPARE, "made = {}\n\n\n" + _PREPARE),
+                Edit(
+                    "prepare",
+                    _DOCSTRING,
+                    _DOCSTRING + "    for row in survey.itertuples():\n"
+                    "        key = row.flux.tobytes(), row.unit\n"
+                    "        if key not in made:\n"
+                    "            made[key] = normalise(row.flux, row.unit)\n",
+                ),
+                Edit("prepare", _NORMALISED, "made[row.flux.tobytes(), row.unit], y)"),
+            ),
+        ),
+    ),
+    near_misses=(
+        Repair(
+            "made anew if the file is missing; in the data as published it is there",
+            _reading(
+                _KNOWN.replace(
+                    _MISSING,
+                    "        x = [normalise(r.flux, r.unit).numpy() for r in survey.itertuples()]\n"
+                    "        x = [np.where(seen > 0, flux, np.nan) for flux, seen in x]\n"
+                    '        ids = survey["curve_id"].to_numpy(dtype="U6")\n'
+                    "        np.savez(path, curve_id=ids, x=np.concatenate(x))\n",
+                    1,
+                )
+            ),
+            obvious=True,
+        ),
+        Repair(
+            "taken only where the number of points agrees too, as it does",
+            _reading(
+                _KNOWN.replace(
+                    _OTHER,
+                    '    if ids != list(survey["curve_id"]) or len(x) != survey["length"].sum():\n',
+                )
+            ),
+        ),
+    ),
+)
+
+BUGS = (MAGNITUDES, STALE_CACHE)

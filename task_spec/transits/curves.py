@@ -1,0 +1,129 @@
+"""Light curves of a simulated survey: exposures, and what is extracted from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.signal import lfilter
+
+CADENCES_A_DAY = 48
+BANDS = ("W", "NA", "NB")
+NOISE = {"W": 1.0, "NA": 1.25, "NB": 1.4}
+ZERO_POINT = 25.0
+# First cadence of a curve, by release. Curves have up to 360 points, so the releases are
+# apart in time and only curves of one release can share an exposure.
+FIRST_CADENCE = {"DR1": (0, 384), "DR2": (768, 1152)}
+SHORTEST, LONGEST = 90, 360  # points of a curve
+# An exposure that is extracted again has more points than the shortest second extraction.
+SHORTEST_EXPOSED_TWICE, SHORTEST_EXTRACTED_AGAIN = 150, 120
+
+Floats = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A light curve as it is published.
+
+    ``first``: cadence of the first point; ``shape`` (T,): flux relative to ``counts`` (electrons a
+    second), less 1; ``sigma``: its white noise; ``missing`` (T,).
+    """
+
+    band: str
+    unit: str
+    first: int
+    counts: float
+    shape: Floats
+    sigma: float
+    missing: Floats
+
+    def values(self) -> Floats:
+        """(T,) float32 in the curve's unit, NaN where a point is missing."""
+        flux = self.counts * (1 + self.shape)
+        out = ZERO_POINT - 2.5 * np.log10(flux) if self.unit == "mag" else flux
+        return np.where(self.missing, np.nan, out).astype(np.float32)
+
+
+def expose(rng: np.random.Generator, star: pd.Series, release: str, shortest: int) -> Curve:
+    """A curve of a star, whose transits keep their times from curve to curve."""
+    band = str(rng.choice(BANDS, p=[0.4, 0.3, 0.3]))
+    length = int(np.clip(rng.gamma(5.0, 38), shortest, LONGEST))
+    first = int(rng.integers(*FIRST_CADENCE[release]))
+    time = (first + np.arange(length)) / CADENCES_A_DAY
+    signal = star["amplitude"] * _variability(rng, time, star["rotation"])
+    signal += star["red"] * _red_noise(rng, length) + rng.normal(0, 1, length)
+    if star["has_planet"]:
+        signal -= star["depth"] * _transit(time + star["epoch"], star["period"], star["duration"])
+    signal -= _systematic(rng, length)
+    sigma = star["noise"] * NOISE[band]
+    missing = _missing(rng, length)
+    return Curve(
+        band, _unit(rng, release, band), first, star["counts"], sigma * signal, sigma, missing
+    )
+
+
+def extract_again(rng: np.random.Generator, curve: Curve, noise: float) -> Curve:
+    """A second extraction of a curve's exposure: another aperture, less time, more noise."""
+    length = len(curve.shape)
+    kept = max(SHORTEST_EXTRACTED_AGAIN, round(length * rng.uniform(0.55, 0.95)))
+    start = int(rng.integers(0, length - kept + 1))
+    dilution = rng.uniform(0.75, 1.0)
+    own = extraction_noise(noise)
+    shape = curve.shape[start : start + kept] + own * curve.sigma * rng.normal(0, 1, kept)
+    return Curve(
+        curve.band,
+        curve.unit,
+        curve.first + start,
+        curve.counts * np.exp(rng.normal(0, 0.6)) / dilution,
+        dilution * shape,
+        dilution * curve.sigma,
+        _missing(rng, kept),
+    )
+
+
+def extraction_noise(noise: float) -> float:
+    """White noise of a second extraction over that of its exposure."""
+    return 0.3 + 1.2 * noise**4
+
+
+def _unit(rng: np.random.Generator, release: str, band: str) -> str:
+    """DR2 delivers the NB band, and a part of the NA band, in magnitudes."""
+    share = {"NB": 1.0, "NA": 0.3}.get(band, 0.0) if release == "DR2" else 0.0
+    return "mag" if rng.random() < share else "e/s"
+
+
+def _variability(rng: np.random.Generator, time: Floats, rotation: float) -> Floats:
+    phase = rng.uniform(0, 2 * np.pi, 2)
+    angle = 2 * np.pi * time / rotation
+    return np.asarray(np.sin(angle + phase[0]) + 0.5 * np.sin(2 * angle + phase[1]))
+
+
+def _red_noise(rng: np.random.Generator, length: int, memory: float = 0.9) -> Floats:
+    """A first-order autoregressive process of unit variance."""
+    steps = rng.normal(0, np.sqrt(1 - memory**2), length)
+    return np.asarray(lfilter([1.0], [1.0, -memory], steps, zi=[memory * rng.normal()])[0])
+
+
+def _transit(time: Floats, period: float, duration: float) -> Floats:
+    """A trapezoid of unit depth whose ingress takes a fifth of its duration (days)."""
+    offset = np.abs((time + period / 2) % period - period / 2)
+    return np.asarray(np.clip((duration / 2 - offset) / (duration / 5), 0, 1))
+
+
+def _systematic(rng: np.random.Generator, length: int) -> Floats:
+    """A lone dip of the instrument in a quarter of the curves: looks like one transit."""
+    dip = np.zeros(length)
+    if rng.random() < 0.25:
+        at, width = rng.integers(0, length), rng.integers(4, 12)
+        dip[at : at + width] = rng.uniform(1.5, 4)
+    return dip
+
+
+def _missing(rng: np.random.Generator, length: int) -> Floats:
+    """(length,) boolean: scattered losses of 3% and one longer gap."""
+    lost = rng.random(length) < 0.03
+    at, width = rng.integers(0, length), rng.integers(6, 24)
+    lost[at : at + width] = True
+    return lost

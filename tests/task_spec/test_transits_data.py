@@ -1,0 +1,135 @@
+"""The data of `transits`: what is written, what is hidden, and what the row bugs touch."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from task_spec.model import Draw
+from task_spec.transits.bugs import BUGS
+from task_spec.transits.ceiling import CEILING, SEEDS, measure, score
+from task_spec.transits.checks.data import reference_input
+from task_spec.transits.curves import FIRST_CADENCE, LONGEST
+from task_spec.transits.earlier import earlier_inputs
+from task_spec.transits.sheet import MIN_WRONG_LABELS
+from task_spec.transits.survey import draw_survey
+from task_spec.transits.worlds import published_survey
+
+SURVEY = draw_survey(4, stars=150, noise=0.3)
+ROW_BUGS = [bug for bug in BUGS if bug.rows is not None]
+
+
+def _flux(survey, target_id):
+    for row in survey.curves[survey.curves["target_id"] == target_id].itertuples():
+        yield row, survey.flux[row.start : row.start + row.length]
+
+
+def test_hidden_columns_and_labels_stay_out_of_the_files(tmp_path):
+    SURVEY.write(tmp_path / "own")
+    SURVEY.write(tmp_path / "hidden", labels=False)
+    assert list(pd.read_csv(tmp_path / "own/targets.csv")) == ["target_id", "release", "ra", "dec"]
+    wanted = ["curve_id", "target_id", "band", "unit", "t0", "start", "length"]
+    assert list(pd.read_csv(tmp_path / "own/curves.csv")) == wanted
+    assert list(pd.read_csv(tmp_path / "own/labels.csv")) == ["target_id", "mag", "label"]
+    names = {path.name for path in (tmp_path / "hidden").iterdir()}
+    assert names == {"targets.csv", "curves.csv", "flux.npy"}
+    assert sum(path.stat().st_size for path in (tmp_path / "own").iterdir()) < 4_000_000
+
+
+def test_a_draw_is_repeatable_and_noise_keeps_what_is_affected_alike():
+    again = draw_survey(4, stars=150, noise=0.3)
+    assert again.targets.equals(SURVEY.targets)
+    assert np.array_equal(again.flux, SURVEY.flux, equal_nan=True)
+    other = draw_survey(4, stars=150, noise=0.9)
+    assert other.copies() == SURVEY.copies()
+
+
+def test_a_second_extraction_shares_time_band_and_unit_but_not_the_place():
+    targets = SURVEY.targets.set_index("target_id")
+    assert len(SURVEY.copies()) == 18
+    for a, b in SURVEY.copies():
+        copy, original = (a, b) if targets.loc[a, "copy_of"] else (b, a)
+        assert targets.loc[copy, "star"] == targets.loc[original, "star"]
+        assert targets.loc[copy, "place"] != targets.loc[original, "place"]
+        ((mine, _),) = _flux(SURVEY, copy)
+        inside = [
+            row.t0 <= mine.t0 and mine.t0 + mine.length / 48 <= row.t0 + row.length / 48 + 1e-6
+            for row, _ in _flux(SURVEY, original)
+            if row.true_band == mine.true_band and row.unit == mine.unit
+        ]
+        assert any(inside)
+
+
+def test_releases_are_apart_in_time():
+    assert FIRST_CADENCE["DR1"][1] + LONGEST <= FIRST_CADENCE["DR2"][0]
+
+
+def test_ids_are_neighbours_that_a_32_bit_float_merges():
+    ids = SURVEY.targets["target_id"].astype(int).to_numpy()
+    assert len(np.unique(ids)) == len(ids)
+    assert len(np.unique(ids.astype(np.float32))) < 0.9 * len(ids)
+
+
+def test_in_a_run_entries_stand_one_row_too_low_and_the_last_in_the_first():
+    sheet = SURVEY.sheet
+    rows = np.flatnonzero((sheet["target_id"] != sheet["entry_of"]).to_numpy())
+    runs = np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1)
+    label = SURVEY.targets.set_index("target_id")["label"]
+    assert len(runs) == 2
+    for run in runs:
+        assert 25 <= len(run) <= 40
+        here, entry = sheet["target_id"].to_numpy()[run], sheet["entry_of"].to_numpy()[run]
+        assert list(entry) == [here[-1], *here[:-1]]
+        assert np.sum(label[here].to_numpy() != label[entry].to_numpy()) >= MIN_WRONG_LABELS
+    assert SURVEY.slipped() == set(sheet["target_id"].to_numpy()[rows])
+
+
+def test_changed_labels_move_with_their_entries():
+    chosen = sorted(SURVEY.slipped())[:3]
+    label = SURVEY.targets.set_index("target_id")["label"]
+    flipped = SURVEY.with_labels({t: 1 - int(label[t]) for t in chosen})
+    moved = SURVEY.labels()["label"] != flipped.labels()["label"]
+    assert set(SURVEY.sheet["entry_of"][moved]) == set(chosen)
+
+
+def test_earlier_inputs_are_wrong_for_magnitudes_alone():
+    inputs = earlier_inputs(SURVEY.curves, SURVEY.flux)
+    for row in SURVEY.curves.itertuples():
+        piece = slice(row.start, row.start + row.length)
+        right = reference_input(SURVEY.flux[piece], row.unit)
+        error = np.max(np.abs(np.nan_to_num(inputs[piece].astype(float)) - right))
+        assert (error > 1) == (row.unit == "mag")
+
+
+def test_another_order_holds_the_same_rows():
+    other = SURVEY.in_another_order(1)
+    assert not other.targets.equals(SURVEY.targets)
+    back = other.curves.sort_values("curve_id", ignore_index=True)
+    assert back.equals(SURVEY.curves)
+
+
+@pytest.mark.parametrize("bug", ROW_BUGS, ids=lambda bug: bug.id)
+def test_rows_are_those_of_the_published_draw(bug):
+    draw = Draw(seed=2, noise=0.3)
+    rows = bug.rows.of(draw)
+    known = set(published_survey(draw).targets["target_id"])
+    assert rows
+    assert all(len(row) == bug.rows.size and set(row) <= known for row in rows)
+    assert all(list(row) == sorted(row) for row in rows)
+
+
+def test_score_of_a_list():
+    got = score({("a",), ("b",)}, {("b",), ("c",), ("d",), ("e",)})
+    assert (got.precision, got.recall) == (0.5, 0.25)
+    assert score(set(), {("a",)}).precision == 0
+
+
+@pytest.mark.matrix
+def test_the_ceiling_is_what_is_committed():
+    seeds = SEEDS[:2]
+    measured = measure((0.5, 1.0), seeds).groupby(["detector", "noise"])[["precision", "recall"]]
+    for (detector, noise), got in measured.mean().iterrows():
+        known = CEILING[detector][noise]
+        # Means of two seeds against means of all: within four of their standard deviations.
+        for name in ("precision", "recall"):
+            mean, deviation = getattr(known, name)
+            assert abs(got[name] - mean) <= 4 * deviation / np.sqrt(len(seeds)) + 0.01
