@@ -22,22 +22,26 @@ _HOW = """
 
 Each call is a command:
 
-    {play} call read_notebook
-    {play} call run_cells cells=all
-    {play} call edit_cell cell_id=CELL old='x + 1' new='x + 2'
+    {play} call{episode} read_notebook
+    {play} call{episode} run_cells cells=all
+    {play} call{episode} edit_cell cell_id=CELL old='x + 1' new='x + 2'
 
 Text that is longer, or has quotes in it, comes from standard input, by `-` in its place:
 
-    {play} call run_code code=- <<'EOF'
+    {play} call{episode} run_code code=- <<'EOF'
     print(split["test"].head())
     EOF
 
 or from files (`old=@old.txt new=@new.txt`); one newline at the end is dropped. All arguments at
-once may come as one JSON object from standard input (`call edit_cell -`). Plots are written to
-files, whose paths are printed. `{play} tools` describes the tools again, `{play} prompt` the task.
+once may come as one JSON object from standard input (`call{episode} edit_cell -`). Plots are
+written to files, whose paths are printed. To read the tools' descriptions or the task again:
+
+    {play} tools{episode}
+    {play} prompt{episode}
+
 At the end, with the list of entries as JSON:
 
-    {play} submit bug_report.json
+    {play} submit{episode} bug_report.json
 """
 
 episode_option = click.option(
@@ -64,7 +68,7 @@ def start_command(context: click.Context, /, **options: Any) -> None:
     hosted = launch(prepare(context, options))
     told = _ask(hosted, {"do": "hello"})
     click.echo(told["prompt"])
-    click.echo(_HOW.format(play=f"{_python()} -m grader.play"))
+    click.echo(_HOW.format(play=f"{_python()} -m grader.play", episode=_naming(hosted.folder)))
     click.echo(_described(told["tools"]))
     click.echo(f"\nepisode: {hosted.folder}", err=True)
 
@@ -153,6 +157,11 @@ def _hosted(folder: Path | None) -> Hosted:
         return Hosted.model_validate_json(found[0].read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise Failure(f"no episode is being played in {found[0].parent}: it has ended") from None
+
+
+def _naming(folder: Path) -> str:
+    """The option that names an episode which is not found without it."""
+    return "" if folder.is_relative_to(Path("runs").resolve()) else f" --episode {folder}"
 
 
 def _python() -> Path:

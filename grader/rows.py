@@ -26,7 +26,8 @@ class RowScore:
 
 def listed_rows(entry: ReportEntry) -> list[Row]:
     """The rows of an entry, the ids of each in sorted order."""
-    return [(row,) if isinstance(row, str) else tuple(sorted(row)) for row in entry.rows]
+    rows = (row if isinstance(row, list) else [row] for row in entry.rows)
+    return [tuple(sorted(map(str, row))) for row in rows]
 
 
 def score_rows(entries: Iterable[ReportEntry], affected: frozenset[Row]) -> RowScore:

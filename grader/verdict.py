@@ -78,4 +78,4 @@ class ReportEntry(_Record):
     cell: str
     quote: str
     explanation: str = ""
-    rows: list[str | list[str]] = []
+    rows: list[str | int | list[str | int]] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from task_spec.model import Check, Evidence, Measurement, Sense
+from task_spec.prompt import RUN_INTERFACE
 
 Measure = Callable[[Evidence], Measurement]
 MeasureAcross = Callable[[Evidence, Mapping[str, Evidence]], Measurement]
@@ -61,6 +62,20 @@ class Checks:
     @property
     def found(self) -> tuple[Check, ...]:
         return tuple(self._found)
+
+
+def declare_interface(check: Checks, worlds: tuple[str, ...]) -> None:
+    """Declare the check that a run calls every function of the interface, and answers probes."""
+
+    @check(RUN_INTERFACE, "every function called in a run", worlds)
+    def interface(e: Evidence) -> Measurement:
+        """Calls of each function of the interface, from the first cell to the last probe, and what
+        a probe could not ask."""
+        idle = [name for name, count in e.claims["calls"].items() if not count]
+        errors = [str(text) for text in e.claims["errors"]]
+        return none_of(
+            len(idle) + len(errors), f"problems: {', '.join([*idle, *errors])[:400] or 'none'}"
+        )
 
 
 def at_most(value: float, limit: float, what: str, *, log: bool = False) -> Measurement:

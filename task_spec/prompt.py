@@ -97,10 +97,10 @@ def _report_demands(task: Task) -> tuple[Demand, ...]:
         ),
         Demand(
             "Every bug that was planted in the notebook is reported. An entry reports a bug if it "
-            "names the clause that the bug breaks and quotes a line of a function, or of "
-            "top-level code, in which the bug sits or in which it could rightly be repaired. Each bug "
-            "needs an entry of its own, two bugs of one clause two; a further entry for the same "
-            "bug costs nothing.",
+            "names a clause that the bug breaks and quotes a line of a function, or of "
+            "top-level code, in which the bug sits or in which it could rightly be repaired. Each "
+            "bug needs an entry of its own, two bugs of one clause two; a further entry for the "
+            "same bug costs nothing.",
             (REPORT_BUGS,),
         ),
         *(_rows_demand(clause, rows) for clause, rows in clauses_with_rows(task).items()),
@@ -120,10 +120,10 @@ def clauses_with_rows(task: Task) -> dict[str, Rows]:
 def _rows_demand(clause: str, rows: Rows) -> Demand:
     ids = "one id" if rows.size == 1 else f"{rows.size} ids, in any order"
     return Demand(
-        f"An entry for {clause} also has the field `rows`: a list of {rows.meaning}, in the "
-        f"published data, each as a list of {ids}. It reports the bug only if, of all rows "
-        f"listed under {clause}, at least {rows.min_precision:.0%} are right, and at least "
-        f"{rows.min_recall:.0%} of the right ones are listed.",
+        f"An entry for {clause}, if there is one, also has the field `rows`: a list of "
+        f"{rows.meaning}, in the published data, each as a list of {ids}. It reports the bug only "
+        f"if, of all rows listed under {clause}, at least {rows.min_precision:.0%} are right, and "
+        f"at least {rows.min_recall:.0%} of the right ones are listed.",
         (REPORT_BUGS,),
     )
 

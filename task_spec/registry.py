@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 
 from task_spec.model import Task, TaskError
+from task_spec.tinylm import TASK as TINYLM
 from task_spec.transits import TASK as TRANSITS
 
-TASKS: dict[str, Task] = {task.name: task for task in (TRANSITS,)}
+TASKS: dict[str, Task] = {task.name: task for task in (TRANSITS, TINYLM)}
 
 
 def get_task(name: str) -> Task:

@@ -50,8 +50,8 @@
 # - **P14 Selection.** The averaged model is evaluated after each epoch of fine-tuning; the final
 #   model is the averaged model as it was after the epoch with the best validation AP, the first
 #   of equals.
-# - **P15 Calibration.** Temperature and threshold come from validation targets alone. Test
-#   targets influence nothing but the test scores.
+# - **P15 Calibration.** Temperature and threshold come from validation targets alone. The labels
+#   of test targets influence nothing but the test scores.
 # - **P16 Metric.** AP is average precision over all targets of a split at once: the sum over
 #   the distinct scores, from the highest down, of the gain in recall times the precision among
 #   all targets with at least that score. A target's score is the mean logit of its curves.
@@ -63,7 +63,7 @@
 # - **P18 Labels.** `labels.csv` was filled in by hand. In two runs of 25 to 40 consecutive rows
 #   all entries (magnitude and label together) slipped down by a row, and the run's last entry
 #   stands in its first row. They are moved back: each target is used with its own label. At most
-#   8 targets of a survey have a wrong label in the end.
+#   10 targets of a survey have a wrong label in the end.
 
 # %% id="setup"
 import copy

@@ -16,7 +16,8 @@ from task_spec.registry import get_task
 from task_spec.variant import Variant
 
 TASK = get_task("transits")
-DEFAULT = choose(
+DEFAULT = choose(TASK)
+EIGHT = choose(
     TASK,
     only=[
         "star_hours",

@@ -8,7 +8,7 @@ import nbformat
 import pytest
 
 from grader.agents.scripted import oracle
-from tests.grader.playing import DEFAULT
+from tests.grader.playing import EIGHT
 
 
 def run(*arguments, cwd):
@@ -23,13 +23,13 @@ def run(*arguments, cwd):
 
 @pytest.fixture
 def handed_in(tmp_path):
-    nbformat.write(DEFAULT.broken(), tmp_path / "nb.ipynb")
-    (tmp_path / "bug_report.json").write_text(json.dumps(oracle(DEFAULT, 0).report))
+    nbformat.write(EIGHT.broken(), tmp_path / "nb.ipynb")
+    (tmp_path / "bug_report.json").write_text(json.dumps(oracle(EIGHT, 0).report))
     return tmp_path
 
 
 def test_the_broken_notebook_fails_on_every_planted_clause_and_no_other(handed_in):
-    only = ",".join(bug.id for bug in DEFAULT.bugs)
+    only = ",".join(bug.id for bug in EIGHT.bugs)
     done = run("nb.ipynb", "--report", "bug_report.json", "--only", only, cwd=handed_in)
     assert done.returncode == 1, done.stderr
     verdict = json.loads((handed_in / "verdict.json").read_text())
@@ -37,7 +37,7 @@ def test_the_broken_notebook_fails_on_every_planted_clause_and_no_other(handed_i
     assert 0 < verdict["reward"] < 0.9
     assert all(bug["reported"] and not bug["fixed"] for bug in verdict["bugs"])
     broken = {check["clause"] for check in verdict["checks"] if not check["passed"]} - {None}
-    assert broken <= {clause for bug in DEFAULT.bugs for clause in bug.clauses}
+    assert broken <= {clause for bug in EIGHT.bugs for clause in bug.clauses}
     assert "P8.gradient" in done.stdout
     assert "mean_of_means: reported" in done.stdout
 

@@ -34,7 +34,11 @@ def play(folder: Path, *words: str, stdin: str | None = None) -> subprocess.Comp
 def start(folder: Path, *options: str) -> Path:
     done = play(folder, "start", *options)
     assert done.returncode == 0, done.stderr
-    return Path(done.stderr.rsplit("episode: ", 1)[1].strip())
+    folder_of_it = Path(done.stderr.rsplit("episode: ", 1)[1].strip())
+    # What is printed can be run as it is, also where the episode must be named.
+    named = not folder_of_it.is_relative_to((folder / "runs").resolve())
+    assert (f"call --episode {folder_of_it} read_notebook" in done.stdout) is named
+    return folder_of_it
 
 
 @pytest.mark.matrix

@@ -62,7 +62,11 @@ def selected(e: Evidence) -> Measurement:
     return none_of(off, f"tensors differ from those after epoch {best['epoch']}")
 
 
-@check.across("P15.test_labels", "nothing but test scores changes", "flipped")
+@check.across(
+    "P15.test_labels",
+    "other labels of test targets change only test scores",
+    "flipped",
+)
 def test_labels(e: Evidence, others: Mapping[str, Evidence]) -> Measurement:
     """The small draw run twice, the second time with the labels of its test targets inverted:
     temperature, threshold, validation AP and all weights stay."""
@@ -75,7 +79,7 @@ def test_labels(e: Evidence, others: Mapping[str, Evidence]) -> Measurement:
     )
 
 
-@check.across("P15.calibrated", "threshold differs between two draws", "fresh")
+@check.across("P15.calibrated", "the threshold differs between two draws", "fresh")
 def calibrated(e: Evidence, others: Mapping[str, Evidence]) -> Measurement:
     """Guards against constants in place of a calibration."""
     pair = [w["results"]["threshold"] for w in (others["published"].claims, e.claims)]
@@ -99,7 +103,7 @@ def _ap(e: Evidence, curves: list[str], logits: np.ndarray[Any, Any]) -> float:
     return float(average_precision_score([e.claims["labels"][name] for name in names], score))
 
 
-@check("P16.reported", "val and test AP within 1e-4", FULL)
+@check("P16.reported", "`val_ap` and `test_ap` within 1e-4", FULL)
 def reported(e: Evidence) -> Measurement:
     """AP in `results.json` against AP computed here from the final model's logits and the labels
     that the run used, which P18.labels holds to the true ones."""
@@ -110,7 +114,7 @@ def reported(e: Evidence) -> Measurement:
     return at_most(worst, 1e-4, "largest error of a reported AP", log=True)
 
 
-@check("P16.targets", "never falls by more than 1e-3", ALL)
+@check("P16.targets", "with a rising mean logit `predict` never falls by over 1e-3", ALL)
 def target_scores(e: Evidence) -> Measurement:
     """`predict` of hidden targets against the mean logit of their curves: where this rises the
     probability rises too. Ids of neighbours differ by 1 to 3."""
@@ -129,7 +133,7 @@ def _coarse_ap(survey: Survey) -> float:
     return float(average_precision_score(np.arange(len(names)) % 3 == 0, score))
 
 
-@check("P16.ties", "within 1e-4", ALL)
+@check("P16.ties", "AP of targets with equal scores within 1e-4", ALL)
 def ties(e: Evidence) -> Measurement:
     """`evaluate` of a model that gives many hidden targets one score, on labels made here."""
     error = abs(e.claims["ties"] - _coarse_ap(e.truth.hidden))

@@ -1,0 +1,103 @@
+"""How well edited copies can be found: a reference detector, and simple ones.
+
+The detectors use what a solver has once texts and days are read rightly, and nothing hidden.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from task_spec.model import Ceiling, Draw
+from task_spec.tinylm.copying import MIN_CHARACTERS
+from task_spec.tinylm.language import draw_corpus
+
+MIN_PRECISION, MIN_RECALL = 0.85, 0.85
+Detector = Callable[[Sequence[str], Sequence[str]], list[bool]]
+
+
+def _word_pairs(text: str) -> set[tuple[str, str, int]]:
+    words = text.split(" ")
+    return {(a, b, d) for d in (1, 2, 3) for a, b in zip(words, words[d:], strict=False)}
+
+
+def word_pairs(texts: Sequence[str], train: Sequence[str], enough: float = 0.2) -> list[bool]:
+    """The reference: the share of a text's word pairs, at distances of 1 to 3, that one training
+    text has too, each weighted by how few training texts have it."""
+    pairs = [_word_pairs(text) for text in train]
+    count = Counter(pair for own in pairs for pair in own)
+    holders: defaultdict[tuple[str, str, int], list[int]] = defaultdict(list)
+    for i, own in enumerate(pairs):
+        for pair in own:
+            holders[pair].append(i)
+
+    def shared(text: str) -> float:
+        found, total = np.zeros(len(train)), 1e-9
+        for pair in _word_pairs(text):
+            weight = math.log((len(train) + 1) / (count[pair] + 1))
+            found[holders[pair]] += weight
+            total += weight
+        return float(found.max() / total)
+
+    return [shared(text) > enough for text in texts]
+
+
+def character_grams(texts: Sequence[str], train: Sequence[str]) -> list[bool]:
+    """Cosine of weighted character n-grams above 0.42."""
+    grams = TfidfVectorizer(analyzer="char", ngram_range=(3, 8), sublinear_tf=True)
+    known = grams.fit_transform(train)
+    nearest = (grams.transform(texts) @ known.T).max(axis=1).toarray()[:, 0]
+    return [bool(s > 0.42) for s in nearest]
+
+
+def same_words(texts: Sequence[str], train: Sequence[str], share: float = 0.7) -> list[bool]:
+    """A simple detector: sets of words with a Jaccard index of at least ``share``."""
+    known = [set(text.split(" ")) for text in train]
+    own = [set(text.split(" ")) for text in texts]
+    return [any(len(a & b) >= share * len(a | b) for b in known) for a in own]
+
+
+def same_beginning(texts: Sequence[str], train: Sequence[str], characters: int = 25) -> list[bool]:
+    """A simple detector: the same first characters."""
+    known = {text[:characters] for text in train}
+    return [text[:characters] in known for text in texts]
+
+
+DETECTORS: dict[str, Detector] = {
+    "reference": word_pairs,
+    "character n-grams": character_grams,
+    "same words": same_words,
+    "same beginning": same_beginning,
+}
+
+
+def score(draw: Draw, detector: str = "reference") -> tuple[float, float]:
+    """(precision, recall) of a detector's list of edited copies in published data."""
+    table = draw_corpus(draw.seed, draw.noise).table
+    train = table.loc[table["part"] == "train", "clean"].tolist()
+    later = table[(table["part"] != "train") & (table["clean"].str.len() >= MIN_CHARACTERS)]
+    later = later[~later["clean"].isin(set(train))]  # exact copies are not to be listed
+    found = np.array(DETECTORS[detector](later["clean"].tolist(), train))
+    right = int((found & later["edited"]).sum())
+    return right / max(1, int(found.sum())), right / int(table["edited"].sum())
+
+
+def ceiling(draws: Sequence[Draw], detector: str = "reference") -> tuple[Ceiling, ...]:
+    """What a detector reaches, by noise, over the seeds of the draws of that noise."""
+    scores: dict[float, list[tuple[float, float]]] = {}
+    for draw in draws:
+        scores.setdefault(draw.noise, []).append(score(draw, detector))
+    return tuple(
+        Ceiling(
+            noise,
+            float(np.mean([p for p, _ in got])),
+            float(np.mean([r for _, r in got])),
+            sum(p >= MIN_PRECISION and r >= MIN_RECALL for p, r in got),
+            len(got),
+        )
+        for noise, got in scores.items()
+    )

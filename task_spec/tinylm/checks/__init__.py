@@ -1,0 +1,7 @@
+"""The checks of `tinylm`: each measures one thing by behaviour, never by reading source."""
+
+from __future__ import annotations
+
+from task_spec.tinylm.checks import data, final, model, training
+
+CHECKS = (*data.check.found, *model.check.found, *training.check.found, *final.check.found)

@@ -1,0 +1,166 @@
+"""The corpora of `tinylm`: documents of a synthetic language, and what is true of them.
+
+They have the traits that make text collections treacherous: sources that write dates, missing
+values and accents in ways of their own, documents that are edited copies of earlier ones, and a
+vocabulary file that has fallen out of date.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from task_spec.tinylm.copying import MIN_CHARACTERS, edited_copy
+from task_spec.tinylm.grammar import SOURCES, TREACHEROUS, Grammar, draw_grammar
+
+DATES = {"wire": "%Y-%m-%d", "press": "%d/%m/%Y", "NA": "%m/%d/%Y"}
+# First and last day of each part.
+PERIODS = {
+    "train": ("2023-09-01", "2024-03-31"),
+    "val": ("2024-04-01", "2024-06-30"),
+    "test": ("2024-07-01", "2024-12-31"),
+}
+# Words that no training document has: a few later ones do.
+NOVEL = ("covid", "brexit", "https", "emoji", "ok")
+EXACT = 0.15  # share of the copies that are exact
+DECOMPOSED = {"wire": 0.0, "press": 0.15, "NA": 0.6}  # share delivered with combining marks
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """One draw of documents.
+
+    ``table`` has doc_id, source, received and text as delivered; and, hidden: ``part``, ``clean``
+    (the text in NFC), ``original`` (doc_id of the document it copies, or "") and ``edited``
+    (whether that copy is not exact).
+    """
+
+    grammar: Grammar
+    table: pd.DataFrame
+
+    def write(self, folder: Path) -> None:
+        """Write the files that a notebook reads; hidden columns stay out."""
+        folder.mkdir(parents=True, exist_ok=True)
+        columns = ["doc_id", "source", "received", "text"]
+        self.table[columns].to_csv(folder / "documents.csv", index=False)
+        words = json.dumps(self._old_vocabulary(), ensure_ascii=False)
+        (folder / "vocabulary.json").write_text(words, encoding="utf-8")
+
+    def _old_vocabulary(self) -> list[str]:
+        """Nine tenths of today's words, and a few that are out of use."""
+        lexicon = self.grammar.lexicon
+        return sorted([*lexicon[: len(lexicon) * 9 // 10], *NOVEL[:1], "thou", "hath"])
+
+    @property
+    def words(self) -> frozenset[str]:
+        """The words of the training documents."""
+        texts = self.table.loc[self.table["part"] == "train", "clean"]
+        return frozenset(word for text in texts for word in text.split(" "))
+
+    def ids(self, part: str) -> frozenset[str]:
+        return frozenset(self.table.loc[self.table["part"] == part, "doc_id"])
+
+    def copies(self, *, edited_only: bool = False) -> frozenset[str]:
+        """Ids of the val and test documents that copy a training document."""
+        table = self.table[self.table["edited"] if edited_only else self.table["original"] != ""]
+        return frozenset(table["doc_id"])
+
+    def with_other_test_texts(self, seed: int) -> Corpus:
+        """The same corpus, in which test documents say something else: those that no misreading of
+        days that are written with the day first can put into another part."""
+        rng, table = np.random.default_rng(seed), self.table.copy()
+        for i in table.index[(table["part"] == "test") & (table["source"] != "press")]:
+            text = " ".join([*self.grammar.draw(rng, table.loc[i, "source"]), "later"])
+            table.loc[i, ["text", "clean"]] = text
+            table.loc[i, ["original", "edited"]] = "", False
+        return Corpus(self.grammar, table)
+
+
+@dataclass(frozen=True)
+class Size:
+    """Documents of each part; of the copies, about half go to each of val and test."""
+
+    train: int
+    val: int
+    test: int
+    copies: int
+
+
+FULL = Size(train=800, val=170, test=170, copies=70)
+SMALL = Size(train=190, val=75, test=75, copies=44)
+
+
+def draw_corpus(seed: int, noise: float, size: Size = FULL) -> Corpus:
+    """Draw a language and a corpus in it; ``noise`` (0 to 1) is how far copies are edited."""
+    rng = np.random.default_rng(seed)
+    grammar = draw_grammar(rng)
+    train = _own(rng, grammar, "train", size.train)
+    later = [_own(rng, grammar, part, getattr(size, part)) for part in ("val", "test")]
+    table = pd.concat([train, *later, _copies(rng, grammar, train, size.copies, noise)])
+    table = table.sample(frac=1, random_state=int(rng.integers(1 << 31)), ignore_index=True)
+    table["doc_id"] = _ids(rng, len(table))
+    number = dict(zip(table["serial"], table["doc_id"], strict=True))
+    table["original"] = [number.get(serial, "") for serial in table["original"]]
+    table["received"] = [_received(rng, row.part, row.source) for row in table.itertuples()]
+    table["text"] = [_delivered(rng, row.source, row.clean) for row in table.itertuples()]
+    return Corpus(grammar, table.drop(columns="serial").sort_values("doc_id", ignore_index=True))
+
+
+def _own(rng: np.random.Generator, grammar: Grammar, part: str, count: int) -> pd.DataFrame:
+    """Documents that copy nothing. Some consist of one treacherous word; some later ones hold a
+    word that is new."""
+    sources = rng.choice(SOURCES, count, p=[0.4, 0.35, 0.25])
+    texts = [" ".join(grammar.draw(rng, source)) for source in sources]
+    for i in range(4):
+        texts[i] = TREACHEROUS[i % len(TREACHEROUS)]
+    if part != "train":
+        for i, word in enumerate(NOVEL, start=4):
+            texts[i] = f"{texts[i]} {word}"
+    serials = [f"{part}{i}" for i in range(count)]
+    return pd.DataFrame(
+        {"serial": serials, "part": part, "source": sources, "clean": texts}
+    ).assign(original="", edited=False)
+
+
+def _copies(
+    rng: np.random.Generator, grammar: Grammar, train: pd.DataFrame, count: int, noise: float
+) -> pd.DataFrame:
+    """Later documents, each of which copies another training document."""
+    long = train[train["clean"].str.len() >= 1.25 * MIN_CHARACTERS]
+    chosen = long.iloc[rng.choice(len(long), count, replace=False)]
+    edited = np.arange(count) >= round(EXACT * count)
+    words = [text.split(" ") for text in chosen["clean"]]
+    texts = [
+        " ".join(edited_copy(rng, grammar, text, noise) if edit else text)
+        for text, edit in zip(words, edited, strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "serial": [f"copy{i}" for i in range(count)],
+            "part": np.where(np.arange(count) % 2, "val", "test"),
+            "source": rng.choice(SOURCES, count, p=[0.4, 0.35, 0.25]),
+            "clean": texts,
+            "original": chosen["serial"].to_numpy(),
+            "edited": edited,
+        }
+    )
+
+
+def _ids(rng: np.random.Generator, count: int) -> list[str]:
+    return [f"D{i}" for i in rng.choice(np.arange(10_000, 99_999), count, replace=False)]
+
+
+def _received(rng: np.random.Generator, part: str, source: str) -> str:
+    """A day of the part's period, as its source writes it."""
+    days = pd.date_range(*PERIODS[part])
+    return str(days[int(rng.integers(len(days)))].strftime(DATES[source]))
+
+
+def _delivered(rng: np.random.Generator, source: str, text: str) -> str:
+    """The text as its source spells it: with combining marks, or not."""
+    return unicodedata.normalize("NFD", text) if rng.random() < DECOMPOSED[source] else text

@@ -1,0 +1,456 @@
+# %% [markdown] id="title"
+# # How well can a small transformer read the news of a small country?
+#
+# This notebook trains a word-level language model on short documents from three sources. It drops
+# later documents that are copies of training documents, trains a decoder-only transformer, keeps
+# its best state and reports bits per character.
+#
+# ## Protocol
+#
+# This is what the notebook is meant to do. Where code and protocol differ, the protocol is right.
+#
+# - **P1 Documents.** Every row of `documents.csv` is a document. Its `doc_id`, `source` and `text`
+#   are what is written there, whatever that looks like; the sources are `wire`, `press` and `NA`.
+# - **P2 Spelling.** Texts are put into Unicode normal form C and are not changed otherwise. From
+#   then on, a character is a code point, and a word is what stands between single spaces.
+# - **P3 Split.** By the day on which a document was received: train up to 31 March 2024, val from
+#   April to June 2024, test from July 2024 on. `wire` writes days as YYYY-MM-DD, `press` as
+#   DD/MM/YYYY, `NA` as MM/DD/YYYY.
+# - **P4 Copies.** Val and test documents that were made by editing a training document (a part of
+#   it, with words replaced, left out, moved or misspelt) belong to no split. Such copies have at
+#   least 60 characters. No detector is perfect: at least 85% of the copies are left out, and at
+#   most 3% of the other val and test documents. All training documents stay.
+# - **P5 Vocabulary.** The vocabulary holds the words that occur in training documents, and no
+#   others. Any other word is the unknown mark.
+# - **P6 Batches.** A document of n words has n+1 inputs, the mark of its source and its words, and
+#   n+1 targets, its words and the end mark. Batches are padded at the end; `mask` is true at a
+#   document's n+1 places and false at padding.
+# - **P7 Epochs.** Every epoch takes each training document once. Which documents share a
+#   micro-batch is drawn anew in every epoch.
+# - **P8 Causality.** The logits at a place depend on the inputs of that document up to that place,
+#   and on nothing else.
+# - **P9 Tied.** The output layer has no weights but those of the token embedding, throughout
+#   training: one parameter, `model.embed.weight`, serves as both.
+# - **P10 Step.** An optimizer step takes 3 micro-batches (the last one of an epoch what is left).
+#   Its gradient is that of the mean cross-entropy over all their targets, each target where `mask`
+#   is true counting the same.
+# - **P11 Clipping.** At every step the gradient that the optimizer uses has a total norm of at
+#   most 0.5: the gradient of the whole step is scaled to norm 0.5 if it is larger, and left as it
+#   is if it is smaller.
+# - **P12 Schedule.** Training takes K optimizer steps in all. In step k = 0 … K-1 the rate of every
+#   parameter is 8e-3 times (k+1)/W while k < W, and times (K-k)/(K-W) from there on, with
+#   W = ceil(K/10).
+# - **P13 Weight decay.** 0.1 on the parameters of `model.blocks` that have two dimensions, 0 on all
+#   other parameters.
+# - **P14 Dropout.** Dropout is active at every optimizer step. Evaluation draws no random numbers.
+# - **P15 Selection.** The model is evaluated after each epoch; the final model is the model as it
+#   was after the epoch with the fewest bits per character on val, the first of equals.
+# - **P16 Test.** Test documents influence nothing but `test_bpc`.
+# - **P17 Metric.** Bits per character of a split: the bits of all targets of its documents (end
+#   marks included), divided by the number of characters of their texts (spaces included).
+# - **P18 Prediction.** For each document of a folder, `predict` gives the final model's
+#   probabilities of what comes next after the document's last word.
+
+# %% id="setup"
+import copy
+import json
+import math
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+SEED = 11
+DATA = Path("data")
+SOURCES = ["wire", "press", "NA"]
+VAL_FROM, TEST_FROM = pd.Timestamp("2024-04-01"), pd.Timestamp("2024-07-01")
+WIDTH, HEADS, LAYERS, PLACES, DROPOUT = 48, 4, 2, 64, 0.1
+EPOCHS, ACCUM, PEAK_LR, WEIGHT_DECAY, CLIP = 8, 3, 8e-3, 0.1, 0.5
+
+torch.manual_seed(SEED)
+torch.set_num_threads(1)
+
+# %% [markdown] id="about-data"
+# ## Documents
+#
+# `documents.csv` has a row a document: id, source, day received, text. `vocabulary.json` came with
+# it and lists words.
+
+
+# %% id="load"
+DAYS = {"wire": "%Y-%m-%d", "press": "%d/%m/%Y", "NA": "%m/%d/%Y"}
+
+
+def load_documents(folder):
+    """A row a document: doc_id, source, received (as written), text, and its day."""
+    documents = pd.read_csv(folder / "documents.csv", dtype=str, keep_default_na=False)
+    documents["text"] = documents["text"].str.normalize("NFC")
+    day = pd.Series(pd.NaT, documents.index, dtype="datetime64[us]")
+    for source, form in DAYS.items():
+        own = documents["source"] == source
+        day[own] = pd.to_datetime(documents.loc[own, "received"], format=form)
+    documents["day"] = day
+    return documents
+
+
+documents = load_documents(DATA)
+print(len(documents), "documents")
+documents.head()
+
+# %% id="show-documents"
+fig, axes = plt.subplots(1, 2, figsize=(10, 3))
+axes[0].hist([len(text) for text in documents["text"]], bins=40)
+axes[0].set(title="length", xlabel="characters", ylabel="documents")
+for source, own in documents.groupby("source"):
+    axes[1].hist(own["day"], bins=32, histtype="step", label=source)
+axes[1].set(title="received")
+axes[1].tick_params(axis="x", rotation=30)
+axes[1].legend()
+fig.tight_layout()
+
+# %% [markdown] id="about-copies"
+# ## Copies
+#
+# A copy of a training document says nothing about how well the model reads: later documents are
+# compared with all training documents.
+
+
+# %% id="copies"
+MIN_COPY, MAX_SHARED = 60, 0.2
+
+
+def word_pairs(text):
+    """The set of (word, word, distance) in a text, distances 1 to 3."""
+    words = text.split(" ")
+    return {(a, b, d) for d in (1, 2, 3) for a, b in zip(words, words[d:])}
+
+
+def find_copies(texts, train_texts):
+    """Booleans: which texts share much with one of the training texts."""
+    pairs = [word_pairs(text) for text in train_texts]
+    count = Counter(pair for own in pairs for pair in own)
+    holders = {}
+    for i, own in enumerate(pairs):
+        for pair in own:
+            holders.setdefault(pair, []).append(i)
+    return [
+        len(text) >= MIN_COPY and shared_most(text, count, holders, len(pairs)) > MAX_SHARED
+        for text in texts
+    ]
+
+
+def shared_most(text, count, holders, size):
+    """The largest weighted share of a text's pairs that one training text has too."""
+    shared, total = np.zeros(size), 0.0
+    for pair in word_pairs(text):
+        weight = math.log((size + 1) / (count[pair] + 1))
+        shared[holders.get(pair, [])] += weight
+        total += weight
+    return shared.max() / total
+
+
+# %% id="split"
+def split_documents(documents):
+    """Maps doc_id to "train", "val", "test" or "copy"."""
+    day = documents["day"]
+    part = np.where(day < VAL_FROM, "train", np.where(day < TEST_FROM, "val", "test"))
+    part = pd.Series(part, documents.index)
+    later = documents.loc[part != "train", "text"]
+    copied = find_copies(later, documents.loc[part == "train", "text"])
+    part[later.index[np.array(copied, dtype=bool)]] = "copy"
+    return dict(zip(documents["doc_id"], part))
+
+
+split = split_documents(documents)
+part = documents["doc_id"].map(split)
+train, val, test = (documents[part == name] for name in ("train", "val", "test"))
+print(part.value_counts().to_dict())
+
+# %% [markdown] id="about-tokens"
+# ## Tokens and batches
+
+
+# %% id="vocabulary"
+PAD, END, UNKNOWN = 0, 1, 2
+MARKS = {source: 3 + i for i, source in enumerate(SOURCES)}
+
+
+def build_vocabulary(texts):
+    """Maps each word to its token."""
+    words = sorted({word for text in texts for word in text.split(" ")})
+    return {word: 3 + len(MARKS) + i for i, word in enumerate(words)}
+
+
+vocabulary = build_vocabulary(train["text"])
+tokens_in_all = 3 + len(MARKS) + len(vocabulary)
+listed = json.loads((DATA / "vocabulary.json").read_text(encoding="utf-8"))
+print(len(vocabulary), "words,", len(set(vocabulary) & set(listed)), "of them listed")
+
+
+def encode(source, text):
+    """Tokens of a document: source mark, words, end mark."""
+    return [MARKS[source], *(vocabulary.get(word, UNKNOWN) for word in text.split(" ")), END]
+
+
+def encode_all(documents):
+    return [encode(source, text) for source, text in zip(documents["source"], documents["text"])]
+
+
+# %% id="batches"
+class Batch(NamedTuple):
+    inputs: torch.Tensor  # (B, T) int64
+    targets: torch.Tensor  # (B, T) int64
+    mask: torch.Tensor  # (B, T) bool
+
+
+def collate(sequences):
+    """Pads token lists (as `encode` makes them) at their end to one length."""
+    places = torch.tensor([len(s) - 1 for s in sequences])
+    rows = [torch.tensor(s) for s in sequences]
+    tokens = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD)
+    inputs, targets = tokens[:, :-1], tokens[:, 1:]
+    mask = torch.arange(inputs.shape[1]) < places[:, None]
+    return Batch(inputs, targets, mask)
+
+
+def plan_epoch(sequences, epoch):
+    """Micro-batches as lists of indices: of like lengths, at most a budget of padded tokens, in
+    random order. The budget grows with the epoch."""
+    rng = np.random.default_rng([SEED, epoch])
+    budget = 320 + 40 * epoch
+    order = rng.permutation(len(sequences))
+    plan = []
+    for chunk in np.array_split(order, max(1, len(order) // 40)):
+        batch = []
+        for i in sorted(chunk, key=lambda i: len(sequences[i])):
+            if batch and len(sequences[i]) * (len(batch) + 1) > budget:
+                plan.append(batch)
+                batch = []
+            batch.append(int(i))
+        plan.append(batch)
+    return [plan[i] for i in rng.permutation(len(plan))]
+
+
+def steps_of(plan):
+    """The micro-batches of each optimizer step of an epoch."""
+    return [plan[i : i + ACCUM] for i in range(0, len(plan), ACCUM)]
+
+
+# %% [markdown] id="about-model"
+# ## Model
+#
+# Two blocks of causal attention. Each place also sees the mean of all embeddings up to it: a cheap
+# view of the topic.
+
+
+# %% id="model"
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
+        self.qkv = nn.Linear(WIDTH, 3 * WIDTH, bias=False)
+        self.out = nn.Linear(WIDTH, WIDTH)
+        self.up, self.down = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(3 * WIDTH, WIDTH)
+        self.drop = nn.Dropout(DROPOUT)
+
+    def forward(self, x):
+        heads = self.qkv(self.norm1(x)).unflatten(2, (3, HEADS, -1))  # (B, T, 3, heads, width)
+        q, k, v = heads.permute(2, 0, 3, 1, 4)
+        rate = DROPOUT if self.training else 0.0
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=rate)
+        x = x + self.drop(self.out(mixed.transpose(1, 2).flatten(2)))
+        return x + self.drop(self.down(F.gelu(self.up(self.norm2(x)))))
+
+
+class TinyLM(nn.Module):
+    """Logits (B, T, tokens) of the token after each of inputs (B, T)."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(tokens_in_all, WIDTH)
+        self.place = nn.Embedding(PLACES, WIDTH)
+        self.topic = nn.Linear(WIDTH, WIDTH, bias=False)
+        self.blocks = nn.ModuleList([Block() for _ in range(LAYERS)])
+        self.norm = nn.LayerNorm(WIDTH)
+        self.head = nn.Linear(WIDTH, tokens_in_all, bias=False)
+        self.head.weight = self.embed.weight
+        initialise(self)
+
+    def forward(self, inputs):
+        x = self.embed(inputs)
+        length = torch.arange(1, x.shape[1] + 1)
+        topic = x.cumsum(1) / length[:, None]
+        x = x + self.place(length - 1) + self.topic(topic)
+        for block in self.blocks:
+            x = block(x)
+        return self.head(self.norm(x))
+
+
+def initialise(model):
+    """Small normal weights in embeddings and linear layers, no biases."""
+    for module in model.modules():
+        if isinstance(module, (nn.Linear, nn.Embedding)):
+            nn.init.normal_(module.weight, std=0.05)
+            if getattr(module, "bias", None) is not None:
+                nn.init.zeros_(module.bias)
+
+
+model = TinyLM()
+print(sum(p.numel() for p in model.parameters()), "parameters")
+
+# %% [markdown] id="about-training"
+# ## Training
+
+
+# %% id="optimizer"
+def make_optimizer(model):
+    """AdamW over two groups: with and without weight decay."""
+    decay = [p for p in model.blocks.parameters() if p.ndim == 2]
+    rest = [p for p in model.parameters() if all(p is not d for d in decay)]
+    groups = [
+        {"params": decay, "weight_decay": WEIGHT_DECAY},
+        {"params": rest, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=PEAK_LR, betas=(0.9, 0.98))
+
+
+def set_rate(optimizer, k, steps):
+    """Sets the rate for step k of `steps`: warm-up, then a straight line down."""
+    warm = math.ceil(steps / 10)
+    factor = (k + 1) / warm if k < warm else (steps - k) / (steps - warm)
+    for group in optimizer.param_groups:
+        group["lr"] = PEAK_LR * factor
+
+
+# %% id="step"
+def train_step(model, optimizer, batches):
+    """One optimizer step on a list of micro-batches; returns mean loss and gradient norm."""
+    optimizer.zero_grad()
+    places = sum(int(b.mask.sum()) for b in batches)
+    total = 0.0
+    for b in batches:
+        logits = model(b.inputs)
+        loss = F.cross_entropy(logits[b.mask], b.targets[b.mask], reduction="sum") / places
+        loss.backward()
+        total += loss.item()
+    norm = nn.utils.clip_grad_norm_(model.parameters(), CLIP).item()
+    optimizer.step()
+    return total, norm
+
+
+# %% id="evaluate"
+@torch.no_grad()
+def document_bits(model, documents, size=32):
+    """Array of the bits of each document: the sum over its targets."""
+    model.eval()
+    sequences = encode_all(documents)
+    order = sorted(range(len(sequences)), key=lambda i: len(sequences[i]))
+    bits = np.zeros(len(sequences))
+    for first in range(0, len(order), size):
+        indices = order[first : first + size]
+        b = collate([sequences[i] for i in indices])
+        logp = F.log_softmax(model(b.inputs), dim=-1).gather(2, b.targets[:, :, None])[:, :, 0]
+        bits[indices] = -(logp * b.mask).sum(1).numpy() / math.log(2)
+    return bits
+
+
+def evaluate(model, documents):
+    """Bits per character of a model on some documents."""
+    return float(document_bits(model, documents).sum() / documents["text"].str.len().sum())
+
+
+# %% id="train"
+def train_epoch(model, optimizer, sequences, steps, done, total):
+    """One epoch of `steps` (lists of micro-batches of indices), after `done` of `total` steps;
+    returns (loss, gradient norm) of each step."""
+    model.train()
+    log = []
+    for k, micro in enumerate(steps, start=done):
+        set_rate(optimizer, k, total)
+        batches = [collate([sequences[i] for i in indices]) for indices in micro]
+        log.append(train_step(model, optimizer, batches))
+    return log
+
+
+def train_model(model, train, val):
+    """Trains; returns the selected model, val bits per character by epoch, log by step."""
+    sequences = encode_all(train)
+    plans = [steps_of(plan_epoch(sequences, epoch)) for epoch in range(EPOCHS)]
+    total = sum(len(plan) for plan in plans)
+    optimizer = make_optimizer(model)
+    best, best_state, history, log = math.inf, None, [], []
+    for plan in plans:
+        log += train_epoch(model, optimizer, sequences, plan, len(log), total)
+        history.append(evaluate(model, val))
+        if history[-1] < best:
+            best, best_state = history[-1], copy.deepcopy(model.state_dict())
+    model.load_state_dict(best_state)
+    return model, history, log
+
+
+final, history, log = train_model(model, train, val)
+print("val bits per character by epoch:", " ".join(f"{bits:.3f}" for bits in history))
+
+# %% id="show-training"
+fig, axes = plt.subplots(1, 3, figsize=(11, 3))
+axes[0].plot([loss / math.log(2) for loss, _ in log], lw=0.8)
+axes[0].set(title="training", xlabel="step", ylabel="bits per target")
+axes[1].plot([norm for _, norm in log], lw=0.8)
+axes[1].axhline(CLIP, color="k", ls=":")
+axes[1].set(title="gradient before clipping", xlabel="step", ylabel="norm", yscale="log")
+axes[2].plot(range(1, EPOCHS + 1), history, "o-")
+axes[2].set(title="selection", xlabel="epoch", ylabel="val bits per character")
+fig.tight_layout()
+
+# %% [markdown] id="about-score"
+# ## The test score, and predictions
+
+
+# %% id="predict"
+@torch.no_grad()
+def next_probabilities(model, documents, size=32):
+    """(documents, tokens) probabilities of the token after each document's last word."""
+    model.eval()
+    sequences = encode_all(documents)
+    parts = []
+    for first in range(0, len(sequences), size):
+        b = collate(sequences[first : first + size])
+        last = torch.tensor([len(s) - 2 for s in sequences[first : first + size]])
+        parts.append(model(b.inputs)[torch.arange(len(last)), last].softmax(-1))
+    return torch.cat(parts).numpy()
+
+
+def predict(folder):
+    """By doc_id of a folder's documents: {word: probability} of what comes next; the empty
+    string stands for the end of the document."""
+    documents = load_documents(folder)
+    names = {END: "", **{token: word for word, token in vocabulary.items()}}
+    return {
+        doc_id: {name: float(p[token]) for token, name in names.items()}
+        for doc_id, p in zip(documents["doc_id"], next_probabilities(final, documents))
+    }
+
+
+# %% id="score"
+results = {"val_bpc": evaluate(final, val), "test_bpc": evaluate(final, test)}
+Path("results.json").write_text(json.dumps(results, indent=1))
+results
+
+# %% id="show-test"
+bits = document_bits(final, test)
+fig, axes = plt.subplots(1, 2, figsize=(9, 3.2))
+axes[0].scatter(test["text"].str.len(), bits, s=8)
+axes[0].set(title=f"test {results['test_bpc']:.3f}", xlabel="characters", ylabel="bits")
+b = collate(encode_all(test[:40]))
+with torch.no_grad():
+    logp = F.log_softmax(final(b.inputs), dim=-1).gather(2, b.targets[:, :, None])[:, :, 0]
+by_place = -(logp * b.mask).sum(0) / b.mask.sum(0) / math.log(2)
+axes[1].plot(by_place, lw=0.8)
+axes[1].set(title="40 test documents", xlabel="place", ylabel="bits")
+fig.tight_layout()

@@ -1,0 +1,162 @@
+"""The task `tinylm`: what it promises of its bugs, and that its language is known exactly."""
+
+import ast
+import unicodedata
+from collections import Counter
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from task_spec.model import Draw, Kind
+from task_spec.tinylm import TASK
+from task_spec.tinylm.ceiling import ceiling
+from task_spec.tinylm.grammar import END, MAX_WORDS, SOURCES, draw_grammar
+from task_spec.tinylm.language import FULL, SMALL, draw_corpus
+from task_spec.tinylm.prefixes import draw_prefixes
+from task_spec.tinylm.worlds import edited_copies
+from task_spec.variant import Variant
+
+BUG_IDS = [bug.id for bug in TASK.bugs]
+
+
+def _compiles(notebook):
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            ast.parse(cell.source)
+
+
+def _broken(*bugs):
+    return Variant(TASK, tuple(bugs)).broken()
+
+
+def test_any_two_bugs_compose_in_either_order():
+    for first, second in combinations(TASK.bugs, 2):
+        one, other = _broken(first, second), _broken(second, first)
+        assert [cell.source for cell in one.cells] == [cell.source for cell in other.cells]
+
+
+def test_all_bugs_compose():
+    _compiles(_broken(*TASK.bugs))
+    _compiles(_broken(*reversed(TASK.bugs)))
+
+
+def test_there_are_as_many_bugs_of_each_sort_as_promised():
+    kinds = Counter(bug.kind for bug in TASK.bugs)
+    assert len(TASK.bugs) >= 15
+    assert kinds[Kind.DATA] >= 4
+    assert kinds[Kind.RUN] >= 3
+    assert sum(bug.onion for bug in TASK.bugs) >= 8
+    assert len(TASK.decoys) >= 12
+    held_out = [bug for bug in TASK.bugs if bug.held_out]
+    assert len(held_out) == len({bug.kind for bug in held_out}) == 4
+
+
+@pytest.mark.parametrize("level", [level.name for level in TASK.levels])
+def test_a_level_has_enough_bugs_to_draw_from(level):
+    bugs = [bug for bug in TASK.bugs if not bug.held_out]
+    assert TASK.level(level).bugs <= len(bugs)
+    assert TASK.level(level).onions <= sum(bug.onion for bug in bugs)
+
+
+@pytest.mark.parametrize("bug_id", BUG_IDS)
+def test_a_bug_declares_what_a_reviewer_needs(bug_id):
+    bug = TASK.bug(bug_id)
+    assert bug.source
+    assert len(bug.repairs) >= 2
+    assert bug.near_misses
+    assert set(bug.clauses) <= {clause.id for clause in TASK.clauses}
+    assert {check.partition(".")[0] for check in bug.checks} == set(bug.clauses)
+    assert set(bug.checks) <= {check.id for check in TASK.checks}
+    assert all(edit.new.strip() for edit in bug.plant)
+    for repair in (*bug.repairs, *bug.near_misses):
+        _compiles(Variant(TASK, (bug,)).correct(repair.edits))
+
+
+def test_every_clause_is_checked_and_every_check_has_its_reason():
+    checked = {check.clause for check in TASK.checks}
+    assert {clause.id for clause in TASK.clauses} <= checked
+    assert all(check.why and check.worlds for check in TASK.checks)
+
+
+@pytest.mark.parametrize("decoy", TASK.decoys, ids=lambda decoy: decoy.quote[:30])
+def test_a_decoy_is_one_place_of_the_correct_notebook(decoy):
+    assert TASK.cells[decoy.cell].source.count(decoy.quote) == 1
+
+
+@pytest.fixture(scope="module")
+def grammar():
+    return draw_grammar(np.random.default_rng(3))
+
+
+@pytest.mark.parametrize("words", [0, 1, 7, MAX_WORDS])
+def test_the_probabilities_of_what_follows_add_up(grammar, words):
+    prefix = grammar.draw(np.random.default_rng(1), "NA", words)[:words]
+    bits = [grammar.next_bits("NA", prefix, word) for word in (*grammar.lexicon, END)]
+    assert sum(2.0**-b for b in bits) == pytest.approx(1)
+
+
+def test_bits_of_a_text_are_what_simulation_shows(grammar):
+    rng = np.random.default_rng(2)
+    firsts = Counter(grammar.draw(rng, "wire", 2)[0] for _ in range(20_000))
+    word, count = firsts.most_common(1)[0]
+    assert 2 ** -grammar.next_bits("wire", [], word) == pytest.approx(count / 20_000, rel=0.15)
+
+
+def test_a_text_outside_the_language_has_no_probability(grammar):
+    assert grammar.text_bits("wire", "notaword") == np.inf
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.8])
+def test_corpus_is_what_it_says(noise):
+    corpus = draw_corpus(4, noise)
+    table = corpus.table
+    assert len(table) == FULL.train + FULL.val + FULL.test + FULL.copies
+    assert table["doc_id"].is_unique
+    assert set(table["source"]) == set(SOURCES)
+    assert [unicodedata.normalize("NFC", text) for text in table["text"]] == list(table["clean"])
+    assert (table["text"] != table["clean"]).mean() > 0.05
+    copies = table[table["original"] != ""].set_index("doc_id")
+    original = table.set_index("doc_id").loc[copies["original"]]
+    assert len(copies) == FULL.copies
+    assert set(original["part"]) == {"train"}
+    same = original["clean"].to_numpy() == copies["clean"].to_numpy()
+    assert (same == ~copies["edited"].to_numpy()).all()
+    assert copies["clean"].str.len().min() >= 60
+
+
+def test_a_draw_is_repeatable_and_its_noise_only_moves_the_copies():
+    quiet, again, noisy = (draw_corpus(5, noise, SMALL).table for noise in (0.2, 0.2, 0.9))
+    assert quiet.equals(again)
+    shared = set(quiet["clean"]) & set(noisy["clean"])
+    assert len(shared) >= 0.7 * len(set(quiet["clean"]))
+
+
+def test_other_test_texts_leave_everything_else(grammar):
+    corpus = draw_corpus(6, 0.3, SMALL)
+    other = corpus.with_other_test_texts(1)
+    changed = corpus.table["text"] != other.table["text"]
+    assert changed.sum() > 30
+    assert set(corpus.table.loc[changed, "part"]) == {"test"}
+
+
+def test_hidden_prefixes_keep_what_follows(tmp_path, grammar):
+    hidden = draw_prefixes(np.random.default_rng(7), grammar, 50)
+    hidden.write(tmp_path)
+    assert (tmp_path / "documents.csv").read_text().splitlines()[0] == "doc_id,source,received,text"
+    assert np.isfinite(hidden.table["bits"]).all()
+
+
+def test_rows_to_report_are_the_edited_copies():
+    draw = Draw(8, 0.5)
+    rows = edited_copies(draw)
+    table = draw_corpus(8, 0.5).table.set_index("doc_id")
+    assert rows == {(i,) for i in table.index[table["edited"]]}
+    assert len(rows) == FULL.copies - round(0.15 * FULL.copies)
+
+
+def test_reference_detector_weakens_with_noise():
+    easy, hard = (ceiling([Draw(9, noise)])[0] for noise in (0.0, 1.0))
+    assert easy.recall >= hard.recall
+    assert easy.precision > 0.9
+    assert easy.reached == 1
