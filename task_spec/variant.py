@@ -80,7 +80,7 @@ def _enclosing(source: str, lines: tuple[int, int]) -> tuple[int, int]:
     for _, first, last in _definitions(source):
         if first <= lines[0] and lines[1] <= last:
             return first, last
-    return max(1, lines[0] - 1), lines[1] + 1
+    return max(1, lines[0] - 1), min(lines[1] + 1, len(source.splitlines()))
 
 
 def _function(source: str, name: str) -> tuple[int, int]:
