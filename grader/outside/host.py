@@ -1,8 +1,9 @@
 """The process in which an episode lives that is played from outside.
 
-    python -m grader.outside.host CONFIG RUN IDLE_SECONDS
+    python -m grader.outside.host RUN IDLE_SECONDS
 
-CONFIG is a RunConfig as JSON. Once the tools can be called it prints one line of JSON, a `Hosted`
+A RunConfig comes as JSON from standard input: it names the planted bugs, and a command line can be
+read by anybody. Once the tools can be called it prints one line of JSON, a `Hosted`
 (or an object with ``error``), and goes on in the background until the trial is graded. Only this
 user may enter the folder of its socket.
 """
@@ -135,10 +136,11 @@ def _into_the_background(hosted: Hosted) -> None:
     os.dup2(log, 2)
 
 
-def main(config: str, run: str, idle_seconds: str) -> None:
+def main(run: str, idle_seconds: str) -> None:
     """The command line; a folder that can't be used is told as JSON, too."""
     try:
-        asyncio.run(host(RunConfig.model_validate_json(config), Path(run), float(idle_seconds)))
+        config = RunConfig.model_validate_json(sys.stdin.read())
+        asyncio.run(host(config, Path(run), float(idle_seconds)))
     except FolderError as error:
         print(json.dumps({"error": str(error)}))  # noqa: T201
 

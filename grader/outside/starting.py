@@ -54,14 +54,17 @@ def prepare(context: click.Context, options: dict[str, Any]) -> Prepared:
 
 def launch(prepared: Prepared) -> Hosted:
     """Start an episode in a process of its own; returns once its tools can be called. Failure."""
-    config, run = prepared.config.model_dump_json(), str(prepared.run)
+    run, idle_seconds = str(prepared.run), str(prepared.idle_seconds)
     process = subprocess.Popen(
-        [sys.executable, "-m", "grader.outside.host", config, run, str(prepared.idle_seconds)],
-        stdin=subprocess.DEVNULL,
+        [sys.executable, "-m", "grader.outside.host", run, idle_seconds],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         start_new_session=True,
     )
+    assert process.stdin is not None
     assert process.stdout is not None
+    with process.stdin as asked:
+        asked.write(prepared.config.model_dump_json().encode())
     with process.stdout as told:
         line = told.readline()
     told = json.loads(line or '{"error": "its process has ended before it could be played"}')

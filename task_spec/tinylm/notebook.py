@@ -42,7 +42,8 @@
 #   W = ceil(K/10).
 # - **P13 Weight decay.** 0.1 on the parameters of `model.blocks` that have two dimensions, 0 on all
 #   other parameters.
-# - **P14 Dropout.** Dropout is active at every optimizer step. Evaluation draws no random numbers.
+# - **P14 Dropout.** Dropout is active at every step of the training. Evaluation draws no random
+#   numbers.
 # - **P15 Selection.** The model is evaluated after each epoch; the final model is the model as it
 #   was after the epoch with the fewest bits per character on val, the first of equals.
 # - **P16 Test.** Test documents influence nothing but `test_bpc`.

@@ -17,6 +17,7 @@ from grader.agents.claude import ClaudeAgent
 from grader.agents.pricing import PRICES
 from grader.agents.spending import OutOfMoneyError, Purse
 from kernel_tool.results import Image, Text, ToolResult
+from tests.agents import stand_in_cache
 from tests.agents.playing import TOOLS
 from tests.agents.stand_in import Script, StandIn, episode
 from tests.agents.stand_in_replies import Broken, Fault, Reply, call, text, thinking
@@ -223,9 +224,10 @@ async def test_thinking_that_was_not_shown_before_a_reply_broke_off_is_paid_for(
 
 @pytest.mark.parametrize("concurrency", [1, 2])
 async def test_a_run_whose_money_is_spent_says_so_and_keeps_what_is_done(
-    concurrency: int, tmp_path: Path
+    concurrency: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There is money for two trials of three replies, and not for the beginning of a third."""
+    monkeypatch.setitem(stand_in_cache.MINIMUM, MODEL, 10**6)  # a cache would make later ones cheap
     limit, script = 0.04, episode(*[Reply(text("Done. " * 40))] * 3)
     with StandIn(script, models=(MODEL,), measures=True) as server:
         key = {"base_url": server.url, "api_key": server.key}

@@ -71,7 +71,7 @@ KNOWN = {"extensions", "hooks", "count", "modules", "files"}
 
 def recorded_world(probe: str) -> World:
     """The real recorder, on no data, so that it takes no time."""
-    prelude = TASK.worlds(DEFAULT.seed, 0)[0].prelude
+    prelude = TASK.worlds(DEFAULT.draw, 0)[0].prelude
 
     def stage(folder, _):
         (folder / "data").mkdir()

@@ -108,6 +108,8 @@ def test_an_idle_episode_ends_by_itself_and_leaves_no_process(tmp_path):
     folder = start(tmp_path, "--out", "run", "--idle-minutes", "0.2")
     host = psutil.Process(json.loads((folder / "host.json").read_text())["process"])
     family = [host, *host.children(recursive=True)]
+    shown = " ".join(word for process in family for word in process.cmdline())
+    assert not [bug.id for bug in DEFAULT.bugs if bug.id in shown]  # anybody may list processes
     assert "cell load" in play(tmp_path, "call", "--episode", folder, "read_notebook").stdout
     trial = graded(tmp_path / "run")
     assert (trial.failure_reason, trial.tool_calls) == ("no_submission", 1)

@@ -50,10 +50,6 @@ PAD_IS_END = Bug(
                 ),
             ),
         ),
-        Repair(
-            "nothing is masked: the end is learnt, and so is padding",
-            (Edit("batches", _MASK, "    mask = torch.ones_like(targets, dtype=torch.bool)\n"),),
-        ),
     ),
 )
 

@@ -118,8 +118,8 @@ COPIES_EXACT = Bug(
         ),
     ),
     rows=Rows(
-        meaning="the `doc_id` of a document received from April 2024 on that is an edited copy of a "
-        "training document (exact copies aside)",
+        meaning="the `doc_id` of documents received from April 2024 on that were made by editing a "
+        "training document (one with the very words of a training document is not listed)",
         size=1,
         min_precision=MIN_PRECISION,
         min_recall=MIN_RECALL,

@@ -58,10 +58,6 @@ SOURCE_NA = Bug(
             ),
             obvious=True,
         ),
-        Repair(
-            "whatever is missing becomes NA, texts too",
-            (Edit("load", _READ, 'pd.read_csv(folder / "documents.csv", dtype=str).fillna("NA")'),),
-        ),
     ),
 )
 
@@ -121,13 +117,16 @@ COMBINING_MARKS = Bug(
     ),
     near_misses=(
         Repair(
-            "the compatibility form also turns long s into s",
-            (Edit("load", '.str.normalize("NFC")', '.str.normalize("NFKC")'),),
-            obvious=True,
-        ),
-        Repair(
-            "one spelling for all, but the decomposed one: accents count as characters",
-            (Edit("load", '.str.normalize("NFC")', '.str.normalize("NFD")'),),
+            "only the source in which it was noticed first",
+            (
+                Edit(
+                    "load",
+                    'documents["text"] = documents["text"].str.normalize("NFC")',
+                    'documents["text"] = documents["text"].where(\n'
+                    '        documents["source"] != "wire", documents["text"].str.normalize("NFC")\n'
+                    "    )",
+                ),
+            ),
         ),
     ),
     held_out=True,

@@ -56,8 +56,9 @@ def spelling(e: Evidence) -> Measurement:
     hidden = e.truth.hidden.table
     clean |= dict(zip(hidden["doc_id"], map(_nfc, hidden["text"]), strict=True))
     texts = _claimed(e) + [(str(i), "", str(t)) for i, _, t in e.claims["hidden_documents"]]
-    off = sum(text != clean[i] for i, _, text in texts if i in clean)
-    return none_of(off + (not texts), "texts in another form")
+    known = [(text, clean[i]) for i, _, text in texts if i in clean]
+    off = sum(text != wanted for text, wanted in known if _nfc(text) == wanted)
+    return none_of(off + (not known), "texts in another form")
 
 
 @check("P3.split", "every document that is in the split", ALL)

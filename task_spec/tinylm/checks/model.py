@@ -26,7 +26,11 @@ def coverage(e: Evidence) -> Measurement:
     return none_of(off + (not count), "documents left out or taken twice in an epoch")
 
 
-@check("P7.anew", f"at most {MAX_TOGETHER:.0%} of the pairs of an epoch", ALL)
+@check(
+    "P7.anew",
+    f"at most {MAX_TOGETHER:.0%} of an epoch's pairs in the next, too",
+    ALL,
+)
 def drawn_anew(e: Evidence) -> Measurement:
     """Of the pairs of documents that share a micro-batch, those that share one in the next epoch
     too: 3 to 20% where batches are drawn anew, 70% and more where they are not."""
@@ -56,7 +60,7 @@ def causal(e: Evidence) -> Measurement:
     )
 
 
-@check("P9.tied", "logits constant within 1e-5", ALL)
+@check("P9.tied", "with `model.embed` at 0, logits the same everywhere within 1e-5", ALL)
 def tied(e: Evidence) -> Measurement:
     """After each epoch the token embedding of a copy of the model is set to zero: if the output
     layer is the same parameter, its logits no longer depend on the input."""
