@@ -101,10 +101,7 @@ def print_verdict(console: Console, verdict: Verdict) -> None:
     if verdict.checks:
         console.print(table)
     for bug in verdict.bugs:
-        state = [
-            word for word, holds in (("repaired", bug.fixed), ("reported", bug.reported)) if holds
-        ]
-        console.print(f"{bug.id}: {' and '.join(state) or 'neither repaired nor reported'}")
+        console.print(bug.in_words)
     outcome = "passed" if verdict.passed else f"failed: {verdict.failure_reason}"
     if not verdict.confined:
         console.print("not confined: the code could have changed anything, this verdict included")

@@ -216,7 +216,9 @@ def _verdict(folder: Path) -> str:
         return "not graded yet"
     verdict = Verdict.model_validate_json(text)
     reason = f": {verdict.failure_reason.value}. {verdict.detail}" if verdict.failure_reason else ""
-    return f"{'passed' if verdict.passed else 'failed'}{reason} (reward {verdict.reward:.2f})"
+    outcome = f"{'passed' if verdict.passed else 'failed'}{reason} (reward {verdict.reward:.2f})"
+    alarms = [f"entry {at} reports no bug" for at in verdict.false_alarms]
+    return "\n".join([outcome, *(bug.in_words for bug in verdict.bugs), *alarms])
 
 
 if __name__ == "__main__":

@@ -50,6 +50,17 @@ class BugResult(_Record):
     precision: float | None = Field(default=None, description="of the rows that were listed for it")
     recall: float | None = Field(default=None, description="of the rows that were listed for it")
 
+    @property
+    def in_words(self) -> str:
+        """What became of it, in a line."""
+        done = [
+            word for word, holds in (("repaired", self.fixed), ("reported", self.reported)) if holds
+        ]
+        rows = ""
+        if self.precision is not None:
+            rows = f" (rows of precision {self.precision:.2f}, recall {self.recall:.2f})"
+        return f"{self.id}: {' and '.join(done) or 'neither repaired nor reported'}{rows}"
+
 
 class Verdict(_Record):
     """The outcome of one submission.

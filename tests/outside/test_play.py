@@ -70,7 +70,11 @@ def test_an_episode_from_start_to_verdict(tmp_path):
     assert again.returncode in (1, 2)
     trial = graded(tmp_path / "runs" / "one")
     assert (trial.outcome, trial.tool_errors, trial.model_errors) == ("passed", 0, 0)
-    assert play(tmp_path, "status", "--verdict").stdout == "ended\npassed (reward 1.00)\n"
+    shown = play(tmp_path, "status", "--verdict").stdout.splitlines()
+    assert shown[:2] == ["ended", "passed (reward 1.00)"]
+    assert [line.partition(" (rows")[0] for line in shown[2:]] == [
+        f"{bug.id}: repaired and reported" for bug in DEFAULT.bugs
+    ]
     config = read_run(tmp_path / "runs" / "one").config
     assert (config.agent, config.model) == ("me", "mine")
 
