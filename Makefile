@@ -11,7 +11,7 @@ test: .venv/.dev  ## set up, then run the tests
 matrix: .venv/.dev  ## every bug, repair and near miss through the whole grader
 	$(BIN)/python -m pytest -n 3 -m matrix
 
-validate: .venv/.run  ## the whole proof of both graders: half an hour a task on two cores
+validate: .venv/.run  ## the whole proof of both graders: hours on two cores
 	$(BIN)/python -m grader.validate --task transits
 	$(BIN)/python -m grader.validate --task tinylm
 
