@@ -10,6 +10,7 @@ from typing import Any
 
 from grader.agents.base import Results, ToolCall, Turn
 from task_spec.model import Bug, Edit
+from task_spec.prompt import clauses_with_rows
 from task_spec.source import apply_edits
 from task_spec.variant import Variant
 
@@ -77,18 +78,22 @@ def _entry(bug: Bug, variant: Variant) -> dict[str, Any]:
     return entry
 
 
-def _false_entries(variant: Variant) -> Iterator[dict[str, str]]:
+def _false_entries(variant: Variant) -> Iterator[dict[str, Any]]:
     """Well-formed entries that report no planted bug: clauses that hold."""
     cell = next(cell for cell in variant.broken().cells if cell.cell_type == "code")
     broken = {clause for bug in variant.bugs for clause in bug.clauses}
+    rows = clauses_with_rows(variant.task)
     for clause in variant.task.clauses:
         if clause.id not in broken:
-            yield {
+            entry: dict[str, Any] = {
                 "clause": clause.id,
                 "cell": cell.id,
                 "quote": cell.source.splitlines()[0],
                 "explanation": "This may break it.",
             }
+            if clause.id in rows:
+                entry["rows"] = [[f"id {n}" for n in range(rows[clause.id].size)]]
+            yield entry
 
 
 def _repair(bug: Bug) -> list[Edit]:

@@ -156,9 +156,9 @@ def test_killed_fifty_times_a_run_loses_and_repeats_nothing(tmp_path):
     graded, played = {}, {}
     with short_temporary_folder() as temporary:
         while kills < KILLS:
-            # Half of them while it starts, however long that takes here; half while it plays.
+            # Two of three while it starts, one while it plays, however long starting takes here.
             known = trial_folders(out)
-            sign = (lambda: True) if kills % 2 else (lambda seen=known: trial_folders(out) != seen)
+            sign = (lambda: True) if kills % 3 else (lambda seen=known: trial_folders(out) != seen)
             assert killed(arguments, temporary, rng.uniform(0.1, 2.5), sign)
             kills += 1
             if not (out / "config.json").exists():
