@@ -301,6 +301,7 @@ def test_false_reports_do_not_pass(name, tmp_path):
     assert found["confusion"]["report"]["right"] > 15
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("name", ["tinylm"])
 async def test_a_bug_and_its_near_misses_are_caught_on_a_real_task(name):
     task = get_task(name)
