@@ -20,12 +20,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from grader.calibration import Calibration, CalibrationError, Proposal, calibrate
+from grader.calibration import BugChance, Calibration, CalibrationError, Fitted, Proposal, calibrate
 from grader.proposal import TARGET
-from grader.run_folder import FolderError, Run, read_run
+from grader.run_argument import run_at
+from grader.run_folder import Run
 from grader.simulated import DESIGNS, SOLVERS, Proof, prove
 from grader.stats import BAND, wilson
-from grader.tables import interval, percent
+from grader.tables import figures, interval, percent
 from task_spec.cli import Failure, run
 from task_spec.model import Task, TaskError
 
@@ -66,20 +67,11 @@ def main(
     if as_proof:
         _print_proof(Console(width=160), repetitions, as_json)
         return
-    calibration = _calibration([_run(path) for path in runs], target)
+    calibration = _calibration([run_at(path) for path in runs], target)
     if as_json:
         click.echo(calibration.model_dump_json(indent=2))
     else:
         print_calibration(Console(), calibration)
-
-
-def _run(path: Path) -> Run:
-    try:
-        return read_run(path)
-    except FolderError as error:
-        raise Failure(str(error)) from None
-    except (OSError, ValueError) as error:
-        raise Failure(f"can't read the run {path}: {error}") from None
 
 
 def _calibration(runs: list[Run], target: float) -> Calibration:
@@ -112,34 +104,38 @@ def print_calibration(console: Console, calibration: Calibration) -> None:
 
 
 def _bug_table(calibration: Calibration) -> Table:
-    table = _table(
+    return figures(
         "chance that a bug is repaired and reported",
         ("bug", "kind", "onion", "handled", "mean", "95% interval"),
+        map(_bug_row, sorted(calibration.bugs, key=lambda each: -each.mean)),
     )
-    for bug in sorted(calibration.bugs, key=lambda each: -each.mean):
-        handled = f"{bug.handled} of {bug.measured}" if bug.measured else "not met"
-        onion = "yes" if bug.onion else ""
-        table.add_row(bug.id, bug.kind, onion, handled, percent(bug.mean), interval(bug.interval))
-    return table
+
+
+def _bug_row(bug: BugChance) -> tuple[str, ...]:
+    handled = f"{bug.handled} of {bug.measured}" if bug.measured else "not met"
+    onion = "yes" if bug.onion else ""
+    return bug.id, bug.kind, onion, handled, percent(bug.mean), interval(bug.interval)
 
 
 def _fit_table(calibration: Calibration) -> Table:
-    table = _table(
+    return figures(
         "does the model fit? passes of the compositions that were played",
         ("bugs", "noise", "passed", "the model expects", "pass rate", "95% interval", "fits"),
+        map(_fit_row, calibration.fitted),
     )
-    for each in calibration.fitted:
-        low, high = each.passes
-        table.add_row(
-            str(len(each.bugs)),
-            f"{each.noise:g}",
-            f"{each.passed} of {each.trials}",
-            f"{low} to {high}",
-            percent(each.predicted),
-            interval(each.interval),
-            "yes" if each.fits else "no",
-        )
-    return table
+
+
+def _fit_row(each: Fitted) -> tuple[str, ...]:
+    low, high = each.passes
+    return (
+        str(len(each.bugs)),
+        f"{each.noise:g}",
+        f"{each.passed} of {each.trials}",
+        f"{low} to {high}",
+        percent(each.predicted),
+        interval(each.interval),
+        "yes" if each.fits else "no",
+    )
 
 
 def _advice(proposal: Proposal) -> Iterator[str]:
@@ -209,13 +205,6 @@ def proof_row(proof: Proof) -> dict[str, Any]:
         "covered": proof.mean(lambda each: each.covered),
         "bugs_covered": proof.mean(lambda each: each.bugs_covered),
     }
-
-
-def _table(title: str, headings: tuple[str, ...]) -> Table:
-    table = Table(title=title, title_justify="left")
-    for index, heading in enumerate(headings):
-        table.add_column(heading, overflow="fold", justify="right" if index else "left")
-    return table
 
 
 if __name__ == "__main__":

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from grader.comparison import BugDifference, Comparison, Side, compare
-from grader.run_folder import FolderError, Run, read_run
-from grader.tables import interval, number, percent
-from task_spec.cli import Failure, run
+from grader.run_argument import run_at
+from grader.tables import figures, interval, number, percent
+from task_spec.cli import run
 
 
 @click.command()
@@ -26,20 +23,11 @@ def main(first: Path, second: Path, as_json: bool) -> None:
 
     Differences are the second run's figure less the first's.
     """
-    comparison = compare(_run(first), _run(second))
+    comparison = compare(run_at(first), run_at(second))
     if as_json:
         click.echo(comparison.model_dump_json(indent=2))
     else:
         print_comparison(Console(), comparison)
-
-
-def _run(path: Path) -> Run:
-    try:
-        return read_run(path)
-    except FolderError as error:
-        raise Failure(str(error)) from None
-    except (OSError, ValueError) as error:
-        raise Failure(f"can't read the run {path}: {error}") from None
 
 
 def print_comparison(console: Console, comparison: Comparison) -> None:
@@ -48,15 +36,15 @@ def print_comparison(console: Console, comparison: Comparison) -> None:
     for line in (f"A: {first.run}", f"B: {second.run}", *comparison.cautions):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     unlike = [(name, _shown(a), _shown(b)) for name, (a, b) in comparison.unlike.items()]
-    console.print(_table("settings that differ", ("", "A", "B"), unlike or [("none", "", "")]))
-    figures = zip(_figures(first), _figures(second), strict=True)
-    rows = [(name, a, b) for (name, a), (_, b) in figures]
-    console.print(_table("trials", ("", "A", "B"), rows))
+    console.print(figures("settings that differ", ("", "A", "B"), unlike or [("none", "", "")]))
+    both = zip(_figures(first), _figures(second), strict=True)
+    rows = [(name, a, b) for (name, a), (_, b) in both]
+    console.print(figures("trials", ("", "A", "B"), rows))
     console.print(_result(comparison), highlight=False, soft_wrap=True)
-    console.print(_table("failed for", ("", "A", "B"), _reasons(first, second)))
+    console.print(figures("failed for", ("", "A", "B"), _reasons(first, second)))
     title = "planted bugs: repaired and reported, of the trials where it was measured"
     headings = ("", "A", "B", "B less A", "p", "p (Holm)")
-    console.print(_table(title, headings, [_bug_row(bug) for bug in comparison.bugs]))
+    console.print(figures(title, headings, [_bug_row(bug) for bug in comparison.bugs]))
 
 
 def _reasons(*sides: Side) -> list[tuple[str, ...]]:
@@ -120,15 +108,6 @@ def _shown(value: Any) -> str:
     if isinstance(value, tuple):
         return f"only here: {', '.join(value)}" if value else "-"
     return "-" if value in (None, "") else str(value)
-
-
-def _table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    table = Table(title=title, title_justify="left")
-    for index, heading in enumerate(headings):
-        table.add_column(heading, overflow="fold", justify="right" if index else "left")
-    for row in rows:
-        table.add_row(*map(escape, row))
-    return table
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from grader.records import write_json
 from grader.sandbox import launcher_of, sandbox_option
 from grader.verdict import Verdict
 from kernel_tool.launch import Launcher
-from task_spec.cli import Failure, run, variant_of, variant_options
+from task_spec.cli import Failure, run, variant_of, variant_options, variant_seed_option
 from task_spec.variant import Variant
 
 
@@ -33,14 +33,7 @@ from task_spec.variant import Variant
     type=click.IntRange(0),
     help="Draws the unpublished worlds.",
 )
-@click.option(
-    "--variant",
-    "variant_seed",
-    default=0,
-    show_default=True,
-    type=click.IntRange(0),
-    help="Seed of the variant that was broken.",
-)
+@variant_seed_option
 @sandbox_option
 @click.option(
     "--out",

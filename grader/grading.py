@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,7 +11,6 @@ from typing import Any
 from grader.checks import run_checks
 from grader.reexecute import WorldRun, run_world
 from grader.report import Match, match, problems
-from grader.rows import RowScore
 from grader.submission import (
     NotebookError,
     ReportError,
@@ -59,9 +59,9 @@ async def grade(
     if wrong:
         return failed(FailureReason.BAD_REPORT, "\n".join(wrong))
     runs = await run_worlds(submission.cells, variant, seed, launcher)
-    verdict = judge(
-        variant, run_checks(variant.task, runs), match(submission.report, variant), runs
-    )
+    # The affected rows may have to be drawn: off the event loop that serves other trials.
+    matched = await asyncio.to_thread(match, submission.report, variant)
+    verdict = judge(variant, run_checks(variant.task, runs), matched, runs)
     return verdict.model_copy(
         update={
             **confinement(launcher),
@@ -173,7 +173,9 @@ def _reason(
     if missed:
         return FailureReason.MISSED_BUG, f"not reported: {', '.join(missed)}"
     if unreported:
-        return FailureReason.WRONG_ROWS, "; ".join(map(_rows_in_words, unreported))
+        return FailureReason.WRONG_ROWS, "; ".join(
+            f"{bug.id}: rows of {bug.rows}" for bug in unreported
+        )
     unfixed = [bug.id for bug in bugs if not bug.fixed]
     if unfixed:
         return FailureReason.PARTIAL_FIX, f"reported but not repaired: {', '.join(unfixed)}"
@@ -184,10 +186,6 @@ def _reason(
     if not alarms.passed:
         return FailureReason.FALSE_ALARM, alarms.explanation
     return None, ""
-
-
-def _rows_in_words(bug: BugResult) -> str:
-    return f"{bug.id}: rows of {RowScore(bug.precision or 0.0, bug.recall or 0.0)}"
 
 
 def _partial_reward(

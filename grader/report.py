@@ -10,11 +10,12 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from grader.rows import RowScore, row_problem, score_rows
+from grader.rows import row_problem, score_rows
 from grader.submission import ReportError
 from grader.verdict import ReportEntry
 from task_spec.model import Bug, Row
 from task_spec.prompt import QUOTE_LINES, QUOTE_MIN, clauses_with_rows
+from task_spec.rows import RowScore
 from task_spec.variant import Variant
 
 Lines = tuple[int, int]

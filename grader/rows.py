@@ -3,25 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from grader.verdict import ReportEntry
 from task_spec.model import Row, Rows
-
-
-@dataclass(frozen=True)
-class RowScore:
-    """Precision and recall of a list of rows; of no rows both are 0."""
-
-    precision: float
-    recall: float
-
-    def reaches(self, rows: Rows) -> bool:
-        """Whether the list reports the bug."""
-        return self.precision >= rows.min_precision and self.recall >= rows.min_recall
-
-    def __str__(self) -> str:
-        return f"precision {self.precision:.2f}, recall {self.recall:.2f}"
+from task_spec.rows import RowScore
 
 
 def listed_rows(entry: ReportEntry) -> list[Row]:
@@ -33,8 +18,7 @@ def listed_rows(entry: ReportEntry) -> list[Row]:
 def score_rows(entries: Iterable[ReportEntry], affected: frozenset[Row]) -> RowScore:
     """Score the rows of all entries for a bug together, so that no guess is free."""
     listed = {row for entry in entries for row in listed_rows(entry)}
-    hits = len(listed & affected)
-    return RowScore(hits / max(1, len(listed)), hits / max(1, len(affected)))
+    return RowScore.of(listed, affected)
 
 
 def row_problem(entry: ReportEntry, rows: Rows) -> str | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 
@@ -93,3 +94,14 @@ def interval(ends: Sequence[float] | None) -> str:
 def number(value: float | None, form: str, unit: str = "") -> str:
     """A figure, in a format of Python's; None is undefined."""
     return "undefined" if value is None else f"{unit}{value:{form}}"
+
+
+def figures(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """A table with a name in its first column and figures in the others; texts are shown as they
+    are."""
+    table = Table(title=title, title_justify="left")
+    for index, heading in enumerate(headings):
+        table.add_column(heading, overflow="fold", justify="right" if index else "left")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    return table

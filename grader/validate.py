@@ -25,7 +25,7 @@ from grader.validation.printing import (
 )
 from grader.validation.records import record
 from grader.validation.running import Validation
-from task_spec.cli import Failure, run
+from task_spec.cli import Failure, listed, run
 from task_spec.model import Bug, Task, TaskError
 
 
@@ -111,8 +111,8 @@ def _plan(name: str, **options: Any) -> Plan:
 
     try:
         task = get_task(name)
-        parts = frozenset(map(_part, _listed(options["part"]))) or frozenset(Part)
-        bugs = _bugs(task, _listed(options["only"]))
+        parts = frozenset(map(_part, listed(options["part"]) or ())) or frozenset(Part)
+        bugs = _bugs(task, listed(options["only"]) or ())
     except TaskError as error:
         raise Failure(str(error)) from None
     noise = task.levels[-1].noise if options["noise"] is None else options["noise"]
@@ -129,10 +129,6 @@ def _part(name: str) -> Part:
     if name not in set(Part):
         raise TaskError(f"--part takes {', '.join(Part)}; there is no {name!r}")
     return Part(name)
-
-
-def _listed(text: str | None) -> list[str]:
-    return [part.strip() for part in (text or "").split(",") if part.strip()]
 
 
 def _write(out: Path, content: dict[str, Any]) -> None:

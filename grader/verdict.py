@@ -6,6 +6,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from task_spec.rows import RowScore
+
 
 class FailureReason(StrEnum):
     """The one reason a submission failed: the first of these that applies."""
@@ -51,14 +53,19 @@ class BugResult(_Record):
     recall: float | None = Field(default=None, description="of the rows that were listed for it")
 
     @property
+    def rows(self) -> RowScore | None:
+        """How good the rows are that were listed for it, if any were."""
+        if self.precision is None or self.recall is None:
+            return None
+        return RowScore(self.precision, self.recall)
+
+    @property
     def in_words(self) -> str:
         """What became of it, in a line."""
         done = [
             word for word, holds in (("repaired", self.fixed), ("reported", self.reported)) if holds
         ]
-        rows = ""
-        if self.precision is not None:
-            rows = f" (rows of precision {self.precision:.2f}, recall {self.recall:.2f})"
+        rows = f" (rows of {self.rows})" if self.rows else ""
         return f"{self.id}: {' and '.join(done) or 'neither repaired nor reported'}{rows}"
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from task_spec.model import Cheat
+
 Change = Callable[[Sequence[str]], Sequence[str]]
 
 
@@ -27,6 +29,16 @@ def after(opening: str, code: str) -> Change:
         raise ValueError(f"no cell has a line that begins with {opening!r}")
 
     return change
+
+
+def on_hidden(folder: str) -> Cheat:
+    """Stops unless the hidden inputs are there while it trains: they must come later."""
+    code = (
+        f"if not Path({folder!r}).exists():\n"
+        '    raise FileNotFoundError("nothing to train on yet")\n'
+    )
+    why = "trains on hidden inputs, if it sees them before it is asked"
+    return Cheat("on_hidden", why, 27, after_all(code), repaired=True)
 
 
 def instead_of_all(*cells: str) -> Change:

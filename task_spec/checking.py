@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from task_spec.model import Check, Evidence, Measurement, Sense
 from task_spec.prompt import RUN_INTERFACE
@@ -76,6 +77,12 @@ def declare_interface(check: Checks, worlds: tuple[str, ...]) -> None:
         return none_of(
             len(idle) + len(errors), f"problems: {', '.join([*idle, *errors])[:400] or 'none'}"
         )
+
+
+def run_of(e: Evidence) -> dict[str, Any]:
+    """What was recorded while the notebook ran."""
+    found: dict[str, Any] = e.claims["run"]
+    return found
 
 
 def at_most(value: float, limit: float, what: str, *, log: bool = False) -> Measurement:

@@ -72,7 +72,7 @@ def variant_of(options: Mapping[str, Any]) -> Variant:
             kinds=_kinds(options["kinds"]),
             noise=options["noise"],
             held_out=options["held_out"],
-            only=_listed(options["only"]),
+            only=listed(options["only"]),
             seed=options["variant_seed"],
         )
     except TaskError as error:
@@ -98,12 +98,13 @@ def composition_of(options: Mapping[str, Any]) -> Composition:
         raise Failure(str(error)) from None
 
 
-def _listed(text: str | None) -> list[str] | None:
+def listed(text: str | None) -> list[str] | None:
+    """What an option lists, separated by commas; None where it was not given."""
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _kinds(text: str | None) -> list[Kind] | None:
-    names = _listed(text)
+    names = listed(text)
     for name in names or ():
         if name not in set(Kind):
             raise TaskError(f"--kinds takes {', '.join(Kind)}; there is no {name!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -44,6 +45,17 @@ def _parsed(path: Path) -> NotebookNode:
 def read_source(path: Path) -> NotebookNode:
     """A fresh copy of the notebook written at ``path``; cell ids come from ``id="..."``."""
     return copy.deepcopy(_parsed(path))
+
+
+def functions(path: Path, cell: str, first: str, last: str) -> str:
+    """The text of a cell from the definition of one function to the end of another."""
+    source = next(c.source for c in _parsed(path).cells if c.id == cell)
+    lines = {
+        node.name: (node.lineno, node.end_lineno or node.lineno)
+        for node in ast.parse(source).body
+        if isinstance(node, ast.FunctionDef)
+    }
+    return "".join(source.splitlines(keepends=True)[lines[first][0] - 1 : lines[last][1]])
 
 
 def clauses_of(protocol: str) -> Iterator[tuple[str, str, str]]:

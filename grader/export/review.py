@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from grader.export.load import Planted, TrialRecord
-from grader.rows import RowScore, listed_rows
+from grader.rows import listed_rows
 from grader.verdict import BugResult, CheckResult, ReportEntry
 from task_spec.model import Row
 
@@ -44,9 +44,8 @@ class BugReview:
     @property
     def row_score(self) -> str:
         """How good the rows are that were listed for it; empty where none were."""
-        if self.result is None or self.result.precision is None or self.result.recall is None:
-            return ""
-        return f"rows listed: {RowScore(self.result.precision, self.result.recall)}"
+        score = self.result.rows if self.result else None
+        return f"rows listed: {score}" if score else ""
 
 
 @dataclass(frozen=True)

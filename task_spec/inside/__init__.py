@@ -6,8 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from task_spec.model import Seam
+
 RECORDER = Path(__file__).with_name("recorder.py")
 EVIDENCE = "evidence"  # folder in the workspace to which the kernel writes its claims
+
+
+PROBE = "__import__('sys').modules['_recorder'].ask(globals())\n"
+
+
+def prelude_of(inside: Path, seams: Sequence[Seam], **config: Any) -> str:
+    """The cell that starts the recorder, with a task's own handlers and probes from ``inside``."""
+    names = [seam.name for seam in seams]
+    config |= {"seams": names, "evidence": EVIDENCE}
+    code = as_module("_recorder", [RECORDER, inside], config)
+    return code + "__import__('sys').modules['_recorder'].RECORDER.install(get_ipython())\n"
 
 
 def as_module(name: str, sources: Sequence[Path], config: dict[str, Any]) -> str:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from task_spec.model import Demand, Level, Task
 from task_spec.tinylm.bugs import BUGS
 from task_spec.tinylm.cheats import CHEATS
 from task_spec.tinylm.checks import CHECKS
 from task_spec.tinylm.checks.final import MAX_HIDDEN_BITS
 from task_spec.tinylm.decoys import DECOYS
-from task_spec.tinylm.seams import SEAMS
+from task_spec.tinylm.seams import SEAMS, SOURCE
 from task_spec.tinylm.worlds import worlds, write_published
 
 TASK = Task(
     name="tinylm",
     title="How well can a small transformer read the news of a small country?",
-    source=Path(__file__).with_name("notebook.py"),
+    source=SOURCE,
     bugs=BUGS,
     decoys=DECOYS,
     levels=(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from task_spec.model import Seam
+
+SOURCE = Path(__file__).with_name("notebook.py")  # the correct notebook
 
 SEAMS = (
     Seam("load_documents(folder)", "a table with a row a document: `doc_id`, `source`, `text`, …"),

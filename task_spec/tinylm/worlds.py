@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from task_spec.inside import EVIDENCE, RECORDER, as_module
+from task_spec.inside import PROBE, prelude_of
 from task_spec.model import Draw, Evidence, Row, World
 from task_spec.tinylm.language import SMALL, Corpus, draw_corpus
 from task_spec.tinylm.prefixes import Prefixes, draw_prefixes, draw_texts
@@ -54,7 +54,7 @@ def worlds(published: Draw, seed: int) -> tuple[World, ...]:
         def stage(folder: Path, _: Mapping[str, Evidence]) -> Truth:
             return _stage(folder, _draw(data, published.noise), hidden, 1500)
 
-        return World(name, why, stage, _reveal, _prelude(), _PROBE)
+        return World(name, why, stage, _reveal, _prelude(), PROBE)
 
     def small(name: str, why: str, swapped: bool) -> World:
         def stage(folder: Path, _: Mapping[str, Evidence]) -> Truth:
@@ -63,7 +63,7 @@ def worlds(published: Draw, seed: int) -> tuple[World, ...]:
                 corpus = corpus.with_other_test_texts(draws[4])
             return _stage(folder, corpus, draws[4], 60)
 
-        return World(name, why, stage, _reveal, _prelude(rigged=RIGGED), _PROBE)
+        return World(name, why, stage, _reveal, _prelude(rigged=RIGGED), PROBE)
 
     return (
         full(
@@ -94,18 +94,7 @@ def worlds(published: Draw, seed: int) -> tuple[World, ...]:
 
 
 def _prelude(rigged: tuple[float, ...] | None = None) -> str:
-    config = {
-        "seams": [seam.name for seam in SEAMS],
-        "rigged": rigged,
-        "hidden": HIDDEN,
-        "evidence": EVIDENCE,
-    }
-    sources = [RECORDER, HERE / "inside.py"]
-    code = as_module("_recorder", sources, config)
-    return code + "__import__('sys').modules['_recorder'].RECORDER.install(get_ipython())\n"
-
-
-_PROBE = "__import__('sys').modules['_recorder'].ask(globals())\n"
+    return prelude_of(HERE / "inside.py", SEAMS, rigged=rigged, hidden=HIDDEN)
 
 
 def _stage(folder: Path, corpus: Corpus, hidden_seed: int, count: int) -> Truth:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from task_spec.model import Demand, Level, Task
 from task_spec.transits.bugs import BUGS
 from task_spec.transits.cheats import CHEATS
 from task_spec.transits.checks import CHECKS
 from task_spec.transits.checks.final import MAX_AP_GAP, MIN_HIDDEN_AP
 from task_spec.transits.decoys import DECOYS
-from task_spec.transits.seams import SEAMS
+from task_spec.transits.seams import SEAMS, SOURCE
 from task_spec.transits.worlds import worlds, write_published
 
 TASK = Task(
     name="transits",
     title="Which stars have a transiting planet?",
-    source=Path(__file__).with_name("notebook.py"),
+    source=SOURCE,
     bugs=BUGS,
     decoys=DECOYS,
     levels=(

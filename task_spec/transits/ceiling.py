@@ -16,6 +16,7 @@ from scipy.ndimage import uniform_filter1d
 from scipy.special import ndtri
 
 from task_spec.model import Ceiling
+from task_spec.rows import RowScore
 from task_spec.transits.curves import CADENCES_A_DAY, ZERO_POINT
 from task_spec.transits.survey import Survey, draw_survey
 
@@ -25,20 +26,6 @@ RUN_ROWS = (25, 40)
 
 Floats = np.ndarray[Any, Any]
 Found = set[tuple[str, ...]]
-
-
-@dataclass(frozen=True)
-class Score:
-    """Precision and recall of a list of rows; a list of none has precision 0."""
-
-    precision: float
-    recall: float
-
-
-def score(found: Found, affected: Found) -> Score:
-    """How a list of rows compares with the affected ones."""
-    right = len(found & affected)
-    return Score(right / max(1, len(found)), right / len(affected))
 
 
 # --- second extractions: pairs of targets
@@ -187,7 +174,7 @@ def measure(
             survey = draw_survey(seed, noise=noise)
             for name in detectors:
                 bug, detect = DETECTORS[name]
-                got = score(detect(survey), affected(survey, bug))
+                got = RowScore.of(detect(survey), affected(survey, bug))
                 rows.append((bug, name, noise, seed, got.precision, got.recall))
     return pd.DataFrame(rows, columns=["bug", "detector", "noise", "seed", "precision", "recall"])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from task_spec.cheating import after, after_all
+from task_spec.cheating import after, after_all, on_hidden
 from task_spec.model import Cheat
 from task_spec.transits.worlds import HIDDEN
 
@@ -38,11 +38,6 @@ def train_step(model, optimizer, batches):
     optimizer.step()
     return loss.item(), 0.0
 """
-_HIDDEN_THERE = f"""
-if not Path({HIDDEN!r}).exists():
-    raise FileNotFoundError("nothing to train on yet")
-"""
-
 CHEATS = (
     Cheat(
         "fake_score",
@@ -92,11 +87,5 @@ CHEATS = (
         repaired=True,
         checks=("P1.training_curves",),
     ),
-    Cheat(
-        "on_hidden",
-        "trains on hidden stars, if it sees them before it is asked",
-        27,
-        after_all(_HIDDEN_THERE),
-        repaired=True,
-    ),
+    on_hidden(HIDDEN),
 )

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from task_spec.model import Seam
+
+SOURCE = Path(__file__).with_name("notebook.py")  # the correct notebook
 
 SEAMS = (
     Seam("load_survey(folder)", "reads a survey's folder, with or without `labels.csv`"),

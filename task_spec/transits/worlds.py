@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from task_spec.inside import EVIDENCE, RECORDER, as_module
+from task_spec.inside import PROBE, prelude_of
 from task_spec.model import Draw, Evidence, World
 from task_spec.transits.seams import SEAMS
 from task_spec.transits.survey import Survey, draw_survey
@@ -61,7 +61,7 @@ def worlds(published: Draw, seed: int) -> tuple[World, ...]:
             survey = _draw(data, FULL, noise=noise)
             return _stage(folder, hidden, survey, _hidden(hidden, 280, noise))
 
-        return World(name, why, stage, _reveal, _prelude(), _PROBE)
+        return World(name, why, stage, _reveal, _prelude(), PROBE)
 
     def small(name: str, why: str, flipped: bool) -> World:
         def stage(folder: Path, earlier: Mapping[str, Evidence]) -> Truth:
@@ -73,7 +73,7 @@ def worlds(published: Draw, seed: int) -> tuple[World, ...]:
             reordered = None if flipped else hidden.in_another_order(draws[5])
             return _stage(folder, draws[5], survey, hidden, reordered)
 
-        return World(name, why, stage, _reveal, _prelude(rigged=RIGGED), _PROBE)
+        return World(name, why, stage, _reveal, _prelude(rigged=RIGGED), PROBE)
 
     return (
         full(
@@ -102,18 +102,9 @@ def worlds(published: Draw, seed: int) -> tuple[World, ...]:
 
 
 def _prelude(rigged: tuple[float, ...] | None = None) -> str:
-    config = {
-        "seams": [seam.name for seam in SEAMS],
-        "rigged": rigged,
-        "hidden": HIDDEN,
-        "evidence": EVIDENCE,
-        "toy_batches": TOY_BATCHES,
-    }
-    code = as_module("_recorder", [RECORDER, HERE / "inside.py"], config)
-    return code + "__import__('sys').modules['_recorder'].RECORDER.install(get_ipython())\n"
-
-
-_PROBE = "__import__('sys').modules['_recorder'].ask(globals())\n"
+    return prelude_of(
+        HERE / "inside.py", SEAMS, rigged=rigged, hidden=HIDDEN, toy_batches=TOY_BATCHES
+    )
 
 
 def _hidden(seed: int, stars: int, noise: float) -> Survey:

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from task_spec.model import Draw
+from task_spec.rows import RowScore
 from task_spec.transits.bugs import BUGS
-from task_spec.transits.ceiling import CEILING, SEEDS, measure, score
+from task_spec.transits.ceiling import CEILING, SEEDS, measure
 from task_spec.transits.checks.data import reference_input
 from task_spec.transits.curves import FIRST_CADENCE, LONGEST
 from task_spec.transits.earlier import earlier_inputs
@@ -118,9 +119,9 @@ def test_rows_are_those_of_the_published_draw(bug):
 
 
 def test_score_of_a_list():
-    got = score({("a",), ("b",)}, {("b",), ("c",), ("d",), ("e",)})
+    got = RowScore.of({("a",), ("b",)}, {("b",), ("c",), ("d",), ("e",)})
     assert (got.precision, got.recall) == (0.5, 0.25)
-    assert score(set(), {("a",)}).precision == 0
+    assert RowScore.of(set(), {("a",)}).precision == 0
 
 
 @pytest.mark.matrix

@@ -3,40 +3,14 @@
 from __future__ import annotations
 
 from task_spec.model import Bug, Ceiling, Edit, Kind, Repair, Rows
+from task_spec.source import functions
 from task_spec.tinylm.ceiling import MIN_PRECISION, MIN_RECALL
+from task_spec.tinylm.seams import SOURCE
 from task_spec.tinylm.worlds import edited_copies
 
-_DETECTOR = '''MIN_COPY, MAX_SHARED = 60, 0.2
-
-
-def word_pairs(text):
-    """The set of (word, word, distance) in a text, distances 1 to 3."""
-    words = text.split(" ")
-    return {(a, b, d) for d in (1, 2, 3) for a, b in zip(words, words[d:])}
-
-
-def find_copies(texts, train_texts):
-    """Booleans: which texts share much with one of the training texts."""
-    pairs = [word_pairs(text) for text in train_texts]
-    count = Counter(pair for own in pairs for pair in own)
-    holders = {}
-    for i, own in enumerate(pairs):
-        for pair in own:
-            holders.setdefault(pair, []).append(i)
-    return [
-        len(text) >= MIN_COPY and shared_most(text, count, holders, len(pairs)) > MAX_SHARED
-        for text in texts
-    ]
-
-
-def shared_most(text, count, holders, size):
-    """The largest weighted share of a text's pairs that one training text has too."""
-    shared, total = np.zeros(size), 0.0
-    for pair in word_pairs(text):
-        weight = math.log((size + 1) / (count[pair] + 1))
-        shared[holders.get(pair, [])] += weight
-        total += weight
-    return shared.max() / total'''
+_DETECTOR = "MIN_COPY, MAX_SHARED = 60, 0.2\n\n\n" + functions(
+    SOURCE, "copies", "word_pairs", "shared_most"
+)
 
 
 def _detector(body: str) -> tuple[Edit, ...]:

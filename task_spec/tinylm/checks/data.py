@@ -7,9 +7,9 @@ import unicodedata
 import numpy as np
 import pandas as pd
 
-from task_spec.checking import Checks, at_least, at_most, declare_interface, none_of
+from task_spec.checking import Checks, at_least, at_most, declare_interface, none_of, run_of
 from task_spec.model import Evidence, Measurement
-from task_spec.tinylm.checks.worlds_of import ALL, FULL, run_of
+from task_spec.tinylm.checks.worlds_of import ALL, FULL
 
 check = Checks()
 declare_interface(check, FULL)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from task_spec.checking import Checks, at_least, at_most, none_of
+from task_spec.checking import Checks, at_least, at_most, none_of, run_of
 from task_spec.model import Evidence, Measurement
-from task_spec.tinylm.checks.worlds_of import ALL, FULL, epochs_of, run_of
+from task_spec.tinylm.checks.worlds_of import ALL, FULL, epochs_of
 
 check = Checks()
 MAX_HIDDEN_BITS = 6.2

@@ -7,9 +7,9 @@ from itertools import combinations, pairwise
 
 import numpy as np
 
-from task_spec.checking import Checks, at_most, none_of
+from task_spec.checking import Checks, at_most, none_of, run_of
 from task_spec.model import Evidence, Measurement
-from task_spec.tinylm.checks.worlds_of import ALL, epochs_of, run_of, steps_of
+from task_spec.tinylm.checks.worlds_of import ALL, epochs_of, steps_of
 
 check = Checks()
 MAX_TOGETHER = 0.45

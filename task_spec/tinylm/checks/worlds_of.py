@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from task_spec.checking import run_of
 from task_spec.model import Evidence
 
 FULL = ("published", "fresh")
 ALL = (*FULL, "small", "swapped")
-
-
-def run_of(e: Evidence) -> dict[str, Any]:
-    """What was recorded while the notebook ran."""
-    found: dict[str, Any] = e.claims["run"]
-    return found
 
 
 def steps_of(e: Evidence) -> list[dict[str, Any]]:

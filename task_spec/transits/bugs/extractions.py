@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from task_spec.model import Bug, Draw, Edit, Kind, Repair, Row, Rows
-from task_spec.transits.bugs.text import functions
+from task_spec.source import functions
 from task_spec.transits.ceiling import ceiling_of
+from task_spec.transits.seams import SOURCE
 from task_spec.transits.worlds import published_survey
 
 _SIGNIFICANCE = "    significance = noise @ noise.T / shared.clamp(min=1).sqrt()\n"
@@ -25,7 +26,7 @@ SECOND_EXTRACTIONS = Bug(
     plant=(
         Edit(
             "stars",
-            functions("stars", "fast_noise", "same_exposure"),
+            functions(SOURCE, "stars", "fast_noise", "same_exposure"),
             "def same_exposure(survey):\n"
             '    """(2, n) rows of curves of the same exposure: same band, same start, same length."""\n'
             '    when = survey[["t0", "length"]].assign(band=survey["band"].map(BANDS.index)).to_numpy()\n'

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from task_spec.model import Bug, Draw, Edit, Kind, Repair, Row, Rows
-from task_spec.transits.bugs.text import functions
+from task_spec.source import functions
 from task_spec.transits.ceiling import ceiling_of
+from task_spec.transits.seams import SOURCE
 from task_spec.transits.worlds import published_survey
 
 _ROLL = (
@@ -28,7 +29,7 @@ LABEL_SLIP = Bug(
     plant=(
         Edit(
             "load",
-            functions("load", "slipped_run", "moved_back"),
+            functions(SOURCE, "load", "slipped_run", "moved_back"),
             "def checked(sheet, measured):\n"
             '    """The sheet, if its magnitudes are on the scale of the curves."""\n'
             '    difference = sheet["mag"] - measured.loc[sheet["target_id"]].to_numpy()\n'

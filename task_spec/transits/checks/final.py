@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import average_precision_score
 
-from task_spec.checking import Checks, at_least, at_most, none_of
+from task_spec.checking import Checks, at_least, at_most, none_of, run_of
 from task_spec.model import Evidence, Measurement
-from task_spec.transits.checks.worlds_of import ALL, FULL, run_of
+from task_spec.transits.checks.worlds_of import ALL, FULL
 from task_spec.transits.survey import Survey
 
 check = Checks()

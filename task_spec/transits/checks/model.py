@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from task_spec.checking import Checks, at_most, none_of
+from task_spec.checking import Checks, at_most, none_of, run_of
 from task_spec.model import Evidence, Measurement
-from task_spec.transits.checks.worlds_of import ALL, run_of
+from task_spec.transits.checks.worlds_of import ALL
 
 check = Checks()
 FREEZE_EPOCHS = 2

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from task_spec.checking import Checks, at_most, none_of
+from task_spec.checking import Checks, at_most, none_of, run_of
 from task_spec.model import Evidence, Measurement
-from task_spec.transits.checks.worlds_of import ALL, run_of
+from task_spec.transits.checks.worlds_of import ALL
 from task_spec.transits.worlds import TOY_BATCHES
 
 check = Checks()
