@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,10 @@ import pandas as pd
 RUN_ROWS = (30, 40)  # the protocol says 25 to 40
 SPACING = 15  # rows between two runs, and before the first and after the last
 MIN_WRONG_LABELS = 12  # in each run, so that a run left in place always shows
+ORDERS = 100  # that are tried: in a survey of 100 stars most have room for a run
 
 Floats = np.ndarray[Any, Any]
+Run = tuple[int, int]  # first and last row
 
 
 def magnitude_error(noise: float) -> float:
@@ -29,10 +32,10 @@ def draw_sheet(
     one). ``targets`` needs target_id, label and the measured ``mag``. In a run the entries stand
     one row too low, and the last one in the first row.
     """
-    sheet = targets.iloc[rng.permutation(len(targets))].reset_index(drop=True)
+    sheet, slipped = _shuffled(rng, targets, runs)
     mag = sheet["mag"].to_numpy() + rng.normal(0, magnitude_error(noise), len(sheet))
     entry, near = np.arange(len(sheet)), np.zeros(len(sheet), dtype=bool)
-    for first, last in _runs(rng, sheet["label"].to_numpy(), runs):
+    for first, last in slipped:
         entry[first : last + 1] = np.roll(entry[first : last + 1], 1)
         near[max(0, first - 5) : last + 6] = True
     ids = sheet["target_id"].to_numpy()
@@ -41,15 +44,34 @@ def draw_sheet(
     )
 
 
-def _runs(rng: np.random.Generator, label: Floats, runs: int) -> list[tuple[int, int]]:
-    """First and last row of each run, none close to another or to an end of the sheet."""
-    found: list[tuple[int, int]] = []
-    part = len(label) // max(1, runs)
-    for k in range(runs):
-        while len(found) == k:
-            length = int(rng.integers(RUN_ROWS[0], RUN_ROWS[1] + 1))
-            first = int(rng.integers(k * part + SPACING, (k + 1) * part - SPACING - length))
-            run = label[first : first + length]
+def _shuffled(
+    rng: np.random.Generator, targets: pd.DataFrame, runs: int
+) -> tuple[pd.DataFrame, list[Run]]:
+    """The targets in an order that has room for ``runs`` runs, and these runs."""
+    for _ in range(ORDERS):
+        sheet = targets.iloc[rng.permutation(len(targets))].reset_index(drop=True)
+        found = _runs(rng, sheet["label"].to_numpy(), runs)
+        if len(found) == runs:
+            return sheet, found
+    raise ValueError(
+        f"no {runs} runs of {RUN_ROWS[0]} rows with {MIN_WRONG_LABELS} wrong labels each fit into "
+        f"{len(targets)} targets: draw a larger survey"
+    )
+
+
+def _runs(rng: np.random.Generator, label: Floats, runs: int) -> list[Run]:
+    """First and last row of a run in each part of the sheet that has one, none close to another."""
+    ends = np.linspace(0, len(label), runs + 1).astype(int)
+    parts = [_candidates(label, first, end) for first, end in pairwise(ends)]
+    return [found[rng.integers(len(found))] for found in parts if found]
+
+
+def _candidates(label: Floats, first: int, end: int) -> list[Run]:
+    """All runs between two rows that leave enough labels wrong."""
+    found = []
+    for length in range(RUN_ROWS[0], RUN_ROWS[1] + 1):
+        for start in range(first + SPACING, end - SPACING - length + 1):
+            run = label[start : start + length]
             if np.sum(run != np.roll(run, 1)) >= MIN_WRONG_LABELS:
-                found.append((first, first + length - 1))
+                found.append((start, start + length - 1))
     return found

@@ -11,7 +11,7 @@ from task_spec.transits.ceiling import CEILING, SEEDS, measure
 from task_spec.transits.checks.data import reference_input
 from task_spec.transits.curves import FIRST_CADENCE, LONGEST
 from task_spec.transits.earlier import earlier_inputs
-from task_spec.transits.sheet import MIN_WRONG_LABELS
+from task_spec.transits.sheet import MIN_WRONG_LABELS, draw_sheet
 from task_spec.transits.survey import draw_survey
 from task_spec.transits.worlds import published_survey
 
@@ -82,6 +82,22 @@ def test_in_a_run_entries_stand_one_row_too_low_and_the_last_in_the_first():
         assert list(entry) == [here[-1], *here[:-1]]
         assert np.sum(label[here].to_numpy() != label[entry].to_numpy()) >= MIN_WRONG_LABELS
     assert SURVEY.slipped() == set(sheet["target_id"].to_numpy()[rows])
+
+
+def _few(labels: int, targets: int = 120) -> pd.DataFrame:
+    label = (np.arange(targets) < labels).astype(int)
+    return pd.DataFrame({"target_id": np.arange(targets), "label": label, "mag": 12.0})
+
+
+def test_an_order_without_room_for_the_runs_is_shuffled_again():
+    # With 26 planets most orders have no run of 12 wrong labels in one half or the other.
+    sheets = [draw_sheet(np.random.default_rng(seed), _few(26), 2, 0.0) for seed in range(20)]
+    assert all(sheet["near_run"].any() for sheet in sheets)
+
+
+def test_a_survey_in_which_no_run_fits_is_refused():
+    with pytest.raises(ValueError, match="draw a larger survey"):
+        draw_sheet(np.random.default_rng(0), _few(8), 2, 0.0)
 
 
 def test_changed_labels_move_with_their_entries():
