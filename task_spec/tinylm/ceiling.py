@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -18,6 +20,56 @@ from task_spec.tinylm.language import draw_corpus
 
 MIN_PRECISION, MIN_RECALL = 0.85, 0.85
 Detector = Callable[[Sequence[str], Sequence[str]], list[bool]]
+Floats = np.ndarray[Any, Any]
+GAP = 2  # places behind each training text that no path may enter, as many as its longest step
+
+
+@dataclass(frozen=True)
+class _Row:
+    """The words of all training texts in one row: ``words`` (places), as numbers, -1 in a gap;
+    ``follow`` (words+1, words), chances of each word after another, or after the last row's: at a
+    text's beginning or after a word that no training text has."""
+
+    numbers: dict[str, int]
+    words: Floats
+    follow: Floats
+
+    @classmethod
+    def of(cls, train: Sequence[str], smooth: float = 12) -> _Row:
+        texts = [text.split(" ") for text in train]
+        numbers = {word: i for i, word in enumerate(sorted({w for own in texts for w in own}))}
+        row = [number for own in texts for number in [-1] * GAP + [numbers[w] for w in own]]
+        words = np.array(row + [-1] * GAP)
+        inside = words[1:] >= 0
+        count = np.zeros((len(numbers) + 1, len(numbers)))
+        np.add.at(count, (words[:-1][inside], words[1:][inside]), 1.0)
+        share = count.sum(0) / count.sum()
+        follow = (count + smooth * share) / (count.sum(1, keepdims=True) + smooth)
+        return cls(numbers, words, follow)
+
+    def log_odds(self, text: str, kept: float = 0.5) -> float:
+        """Log of the probability of a text as a copy over that as a text of its own, summed over
+        all paths: from word to word a copy goes to the next word of its original (90%), skips one
+        or goes back one, and has kept the original's word or has another one that fits as well."""
+        chances, before, total = np.full(len(self.words), 1 / len(self.words)), -1, 0.0
+        for word in text.split(" "):
+            number = self.numbers.get(word, -2)  # -2 stands nowhere in the row
+            there = np.zeros_like(chances)
+            there[1:] += 0.9 * chances[:-1]
+            there[2:] += 0.07 * chances[:-2]
+            there[:-1] += 0.03 * chances[1:]
+            there[self.words < 0] = 0
+            same = kept / self.follow[before, number] if number >= 0 else 0.0
+            there *= 1 - kept + same * (self.words == number)
+            total += math.log(there.sum())
+            chances, before = there / there.sum(), max(number, -1)
+        return total
+
+
+def summed_paths(texts: Sequence[str], train: Sequence[str], enough: float = 0.3) -> list[bool]:
+    """The reference: odds of being a copy, averaged over where it may begin in training texts."""
+    row = _Row.of(train)
+    return [row.log_odds(text) > math.log(enough) for text in texts]
 
 
 def _word_pairs(text: str) -> set[tuple[str, str, int]]:
@@ -26,8 +78,8 @@ def _word_pairs(text: str) -> set[tuple[str, str, int]]:
 
 
 def word_pairs(texts: Sequence[str], train: Sequence[str], enough: float = 0.2) -> list[bool]:
-    """The reference: the share of a text's word pairs, at distances of 1 to 3, that one training
-    text has too, each weighted by how few training texts have it."""
+    """The share of a text's word pairs, at distances of 1 to 3, that one training text has too,
+    each weighted by how few training texts have it."""
     pairs = [_word_pairs(text) for text in train]
     count = Counter(pair for own in pairs for pair in own)
     holders: defaultdict[tuple[str, str, int], list[int]] = defaultdict(list)
@@ -68,7 +120,8 @@ def same_beginning(texts: Sequence[str], train: Sequence[str], characters: int =
 
 
 DETECTORS: dict[str, Detector] = {
-    "reference": word_pairs,
+    "reference": summed_paths,
+    "word pairs": word_pairs,
     "character n-grams": character_grams,
     "same words": same_words,
     "same beginning": same_beginning,

@@ -104,7 +104,7 @@ CHEATS = (
         "on_test",
         "trains on test documents, too",
         31,
-        after("train = ", "train = pd.concat([train, test])"),
+        after("train, val, test = ", "train = pd.concat([train, test])"),
         repaired=True,
     ),
     on_hidden(HIDDEN),

@@ -1,10 +1,15 @@
-"""How a document is copied: word by word, with edits whose rate grows with the draw's noise."""
+"""How a document is copied: word by word, with edits whose rate grows with the draw's noise.
+
+A word that is put in is drawn as the language has it between its neighbours. What is left out or
+moved breaks the language a little: at noise 0.95 copies are more surprising than other texts on
+average, but a list made by surprise alone has precision and recall of 0.6 at best.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from task_spec.tinylm.grammar import Grammar
+from task_spec.tinylm.grammar import Floats, Grammar
 
 MIN_CHARACTERS = 60  # a shorter document is no copy: short texts repeat by chance
 
@@ -14,23 +19,22 @@ def edited_copy(
 ) -> list[str]:
     """A copy of at least MIN_CHARACTERS that differs from its original.
 
-    At noise 0 it keeps 95 to 100% of its original, in which one word in ten is left out, replaced,
-    moved or misspelt; at noise 1 it keeps 75 to 100%, and one word in three is. Most of that comes
-    at the end of the dial, where detectors part.
+    At noise 0 it is 95 to 100% of its original, in which one word in ten is left out, replaced,
+    moved or misspelt; at noise 1 it is 80 to 100%, and six in ten are. Most of that comes at the
+    end of the dial, where detectors part. Misspelt words, which no other document has, give a copy
+    away: they get rarer, and are gone at noise 1.
     """
     for _ in range(200):
-        copy = _misspell(
-            rng,
-            _move(rng, _replace(rng, grammar, _excerpt(rng, words, noise), noise), noise),
-            noise,
-        )
+        kept = _excerpt(rng, words, noise)
+        moved = _move(rng, _replace(rng, grammar, kept, noise), noise)
+        copy = _misspell(rng, moved, noise)
         if len(" ".join(copy)) >= MIN_CHARACTERS and copy != words:
             return copy
     raise ValueError(f"no copy of {len(words)} words has {MIN_CHARACTERS} characters")
 
 
 def _excerpt(rng: np.random.Generator, words: list[str], noise: float) -> list[str]:
-    kept = max(1, round(len(words) * rng.uniform(0.95 - 0.15 * noise - 0.05 * noise**4, 1)))
+    kept = max(1, round(len(words) * rng.uniform(0.95 - 0.15 * noise, 1)))
     first = int(rng.integers(0, len(words) - kept + 1))
     return words[first : first + kept]
 
@@ -38,23 +42,44 @@ def _excerpt(rng: np.random.Generator, words: list[str], noise: float) -> list[s
 def _replace(
     rng: np.random.Generator, grammar: Grammar, words: list[str], noise: float
 ) -> list[str]:
-    """Words left out, or replaced by any word of the lexicon."""
-    left_out = 0.02 + 0.025 * noise + 0.03 * noise**4
-    replaced = 0.04 + 0.1 * noise + 0.08 * noise**4
-    copy = []
-    for word in words:
+    """Words left out, or replaced by another that fits between its neighbours."""
+    left_out = 0.02 + 0.03 * noise
+    replaced = 0.04 + 0.08 * noise + 0.38 * noise**6
+    follow = grammar.follow.mean(0)
+    copy: list[str] = []
+    for word, after in zip(words, [*words[1:], None], strict=True):
         chance = rng.random()
-        if chance >= left_out:
-            other = chance < left_out + replaced
-            copy.append(str(rng.choice(grammar.lexicon)) if other else word)
+        if chance >= left_out + replaced:
+            copy.append(word)
+        elif chance >= left_out:
+            before = copy[-1] if copy else None
+            copy.append(_fitting(rng, grammar, follow, before, word, after))
     return copy
+
+
+def _fitting(
+    rng: np.random.Generator,
+    grammar: Grammar,
+    follow: Floats,
+    before: str | None,
+    word: str,
+    after: str | None,
+) -> str:
+    """Another word than ``word``, drawn as the language has it between ``before`` and ``after``
+    (None: the text begins or ends there); ``follow`` (words, words): chances of the next word."""
+    index = grammar.index
+    chances = grammar.start.mean(0) if before is None else follow[index[before]]
+    if after is not None:
+        chances = chances * follow[:, index[after]]
+    chances = np.where(np.arange(len(chances)) == index[word], 0, chances)
+    return str(rng.choice(grammar.lexicon, p=chances / chances.sum()))
 
 
 def _move(rng: np.random.Generator, words: list[str], noise: float) -> list[str]:
     """Neighbours that change places."""
     copy = list(words)
     for i in range(len(copy) - 1):
-        if rng.random() < 0.01 + 0.025 * noise:
+        if rng.random() < 0.01 + 0.02 * noise:
             copy[i], copy[i + 1] = copy[i + 1], copy[i]
     return copy
 
@@ -64,5 +89,5 @@ def _misspell(rng: np.random.Generator, words: list[str], noise: float) -> list[
     copy = []
     for word in words:
         at = int(rng.integers(0, len(word)))
-        copy.append(word[: at + 1] + word[at:] if rng.random() < 0.02 + 0.05 * noise else word)
+        copy.append(word[: at + 1] + word[at:] if rng.random() < 0.02 * (1 - noise) else word)
     return copy

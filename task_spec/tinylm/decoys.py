@@ -12,13 +12,13 @@ DECOYS = (
     ),
     Decoy(
         "copies",
-        "shared[holders.get(pair, [])] += weight",
-        "repeated indices would be added once only, but a text holds a pair once (a set)",
+        "odds[same] += kept",
+        "repeated indices would be added once only, but the places of a word are different ones",
     ),
     Decoy(
         "copies",
-        "weight = math.log((size + 1) / (count[pair] + 1))",
-        "a Counter gives 0 for unseen pairs without storing them, and the weight stays positive",
+        "odds = inside * sum(p * np.roll(odds, step) for step, p in STEPS.items())",
+        "what rolls out of a text, or round the row, lands in a gap and is multiplied by 0",
     ),
     Decoy(
         "split",

@@ -8,16 +8,66 @@ from task_spec.tinylm.ceiling import MIN_PRECISION, MIN_RECALL
 from task_spec.tinylm.seams import SOURCE
 from task_spec.tinylm.worlds import edited_copies
 
-_DETECTOR = "MIN_COPY, MAX_SHARED = 60, 0.2\n\n\n" + functions(
-    SOURCE, "copies", "word_pairs", "shared_most"
-)
+_DETECTOR = (
+    "MIN_COPY, KEPT, LIKELY = 60, 0.5, 0.3\n"
+    "# From a word of a copy to its next: the step in the original, and its probability.\n"
+    "STEPS = {1: 0.9, 2: 0.07, -1: 0.03}\n\n\n"
+) + functions(SOURCE, "copies", "follower_chances", "copy_odds")
 
 
 def _detector(body: str) -> tuple[Edit, ...]:
     """A `find_copies` of another kind."""
     head = 'MIN_COPY = 60\n\n\ndef find_copies(texts, train_texts):\n    """Booleans: which texts are copies of a training text."""\n'
-    return (Edit("copies", _DETECTOR, head + body),)
+    return (Edit("copies", _DETECTOR, head + body.strip("\n")),)
 
+
+# Training texts as a matrix (texts, places) of words, and where each word stands in it.
+_MATRIX = """
+    words = [text.split(" ") for text in train_texts]
+    grid = np.full((len(words), max(map(len, words))), "", dtype=object)
+    for line, own in zip(grid, words):
+        line[: len(own)] = own
+    stands = {word: grid == word for word in set(grid.ravel())}
+    inside, nowhere = grid != "", np.zeros(grid.shape, dtype=bool)
+    single = Counter(word for own in words for word in own)
+    bits = {word: math.log(single.total() / count) for word, count in single.items()}
+"""
+_BEST_PATH = """
+    pairs = Counter(pair for own in words for pair in zip(own, own[1:]))
+
+    def gain(a, b):
+        share = math.exp(-bits.get(b, 9.0))
+        return math.log(0.5 + 0.5 * (single[a] + 10) / (pairs[a, b] + 10 * share))
+
+    def best_path(own):
+        score = np.where(inside, 0.0, -1e9)
+        for a, b in zip(["", *own], own):
+            last, score = score, np.full(grid.shape, -1e9)
+            score[:, 0] = -3.5 + (a == "") * 3.5
+            score[:, 1:] = last[:, :-1]
+            score[:, 2:] = np.maximum(score[:, 2:], last[:, :-2] - 2.5)
+            score[:, :-1] = np.maximum(score[:, :-1], last[:, 1:] - 3.5)
+            score += np.where(stands.get(b, nowhere), gain(a, b), math.log(0.5))
+            score[~inside] = -1e9
+        return score.max()
+
+    return [len(text) >= MIN_COPY and best_path(text.split(" ")) > 9 for text in texts]
+"""
+_FREQUENCIES = """
+    def odds(own):
+        chance = inside / inside.sum(1, keepdims=True)
+        for n, word in enumerate(own):
+            if n:
+                last, chance = chance, 0.02 * chance
+                chance[:, 1:] += 0.9 * last[:, :-1]
+                chance[:, 2:] += 0.06 * last[:, :-2]
+                chance[:, :-1] += 0.02 * last[:, 1:]
+            same = stands.get(word, nowhere)
+            chance = inside * chance * (0.5 + 0.5 * same * math.exp(bits.get(word, 0.0)))
+        return chance.sum(1).max()
+
+    return [len(text) >= MIN_COPY and math.log(odds(text.split(" "))) > 10.5 for text in texts]
+"""
 
 COPIES_EXACT = Bug(
     id="copies_exact",
@@ -35,28 +85,12 @@ COPIES_EXACT = Bug(
     places=("split.split_documents",),
     repairs=(
         Repair(
-            "cosine of character n-grams, weighted",
-            _detector(
-                "    from sklearn.feature_extraction.text import TfidfVectorizer\n\n"
-                '    grams = TfidfVectorizer(analyzer="char", ngram_range=(3, 8), sublinear_tf=True)\n'
-                "    known = grams.fit_transform(train_texts)\n"
-                "    nearest = (grams.transform(texts) @ known.T).max(axis=1).toarray()[:, 0]\n"
-                "    return [len(text) >= MIN_COPY and s > 0.42 for text, s in zip(texts, nearest)]"
-            ),
+            "the best path alone, text by text: an alignment against chances of word pairs",
+            _detector(_MATRIX + _BEST_PATH),
         ),
         Repair(
-            "the share of a text's word pairs, near or apart, without weights",
-            _detector(
-                "    def pairs(text):\n"
-                '        words = text.split(" ")\n'
-                "        return {(a, b, d) for d in (1, 2, 3) for a, b in zip(words, words[d:])}\n\n"
-                "    known = [pairs(text) for text in train_texts]\n"
-                "    return [\n"
-                "        len(text) >= MIN_COPY\n"
-                "        and max(len(pairs(text) & other) for other in known) > 0.22 * len(pairs(text))\n"
-                "        for text in texts\n"
-                "    ]"
-            ),
+            "summed paths against the words' frequencies, the likeliest training text deciding",
+            _detector(_MATRIX + _FREQUENCIES),
         ),
     ),
     near_misses=(
@@ -81,12 +115,12 @@ COPIES_EXACT = Bug(
             obvious=True,
         ),
         Repair(
-            "one word pair in ten is enough, which documents share by chance",
+            "that a copy may begin anywhere is not paid for: of so many places, one fits by chance",
             (
                 Edit(
                     "copies",
-                    "MIN_COPY, MAX_SHARED = 60, 0.2\n",
-                    "MIN_COPY, MAX_SHARED = 60, 0.05\n",
+                    "odds = np.full(len(inside), 1 / len(inside))",
+                    "odds = np.ones(len(inside))",
                 ),
             ),
         ),
@@ -99,12 +133,12 @@ COPIES_EXACT = Bug(
         min_recall=MIN_RECALL,
         of=edited_copies,
         ceiling=(
-            Ceiling(0.0, 0.986, 1.000, 10, 10),
-            Ceiling(0.25, 0.985, 0.998, 10, 10),
-            Ceiling(0.5, 0.986, 0.998, 10, 10),
-            Ceiling(0.75, 0.985, 0.988, 10, 10),
-            Ceiling(0.8, 0.985, 0.980, 10, 10),
-            Ceiling(1.0, 0.985, 0.975, 10, 10),
+            Ceiling(0.0, 0.989, 1.000, 20, 20),
+            Ceiling(0.25, 0.989, 1.000, 20, 20),
+            Ceiling(0.5, 0.989, 1.000, 20, 20),
+            Ceiling(0.75, 0.989, 1.000, 20, 20),
+            Ceiling(0.95, 0.988, 0.968, 20, 20),
+            Ceiling(1.0, 0.987, 0.865, 13, 20),
         ),
     ),
 )

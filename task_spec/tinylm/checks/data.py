@@ -13,8 +13,10 @@ from task_spec.tinylm.checks.worlds_of import ALL, FULL
 
 check = Checks()
 declare_interface(check, FULL)
-# Over 12 small draws at noise 0.8 the notebook's own detector finds 96 to 100%, and nothing else.
-MIN_RECALL, MAX_OTHERS = 0.85, 0.03
+# At noise 0.95 the notebook's own detector finds 97% of the copies of full draws and 99% of those
+# of small ones, with standard deviations of 2 to 3%, and leaves out 0.3% of the others, give or
+# take 0.3%.
+MIN_RECALL, MAX_OTHERS = 0.8, 0.03
 
 
 def _truth(e: Evidence) -> pd.DataFrame:
