@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from task_spec.tinylm.copying import MIN_CHARACTERS, edited_copy
-from task_spec.tinylm.grammar import SOURCES, TREACHEROUS, Grammar, draw_grammar
+from task_spec.tinylm.grammar import MAX_WORDS, SOURCES, TREACHEROUS, Grammar, draw_grammar
 
 DATES = {"wire": "%Y-%m-%d", "press": "%d/%m/%Y", "NA": "%m/%d/%Y"}
 # First and last day of each part.
@@ -72,10 +72,12 @@ class Corpus:
 
     def with_other_test_texts(self, seed: int) -> Corpus:
         """The same corpus, in which test documents say something else: those that no misreading of
-        days that are written with the day first can put into another part."""
+        days that are written with the day first can put into another part. They are longer
+        than any document was, so that sizes that are taken from them change."""
         rng, table = np.random.default_rng(seed), self.table.copy()
         for i in table.index[(table["part"] == "test") & (table["source"] != "press")]:
-            text = " ".join([*self.grammar.draw(rng, table.loc[i, "source"]), "later"])
+            words = self.grammar.draw(rng, table.loc[i, "source"], MAX_WORDS)
+            text = " ".join([*words, "later", "on"])
             table.loc[i, ["text", "clean"]] = text
             table.loc[i, ["original", "edited"]] = "", False
         return Corpus(self.grammar, table)

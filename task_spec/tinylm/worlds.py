@@ -19,8 +19,9 @@ from task_spec.tinylm.seams import SEAMS
 
 HERE = Path(__file__).parent
 HIDDEN = "hidden"
-# What `evaluate` answers in the small worlds, epoch by epoch: the best is neither first nor last.
-RIGGED = (1.9, 1.7, 1.5, 1.2, 0.9, 1.4, 1.1, 1.3)
+# What `evaluate` answers in the small worlds, epoch by epoch: the best is neither first nor last,
+# hardly better than the one before it, and met once more.
+RIGGED = (1.9, 1.7, 1.5, 0.90002, 0.9, 1.4, 0.9, 1.3)
 
 _draw = lru_cache(maxsize=8)(draw_corpus)
 

@@ -85,7 +85,7 @@ def extract_again(rng: np.random.Generator, curve: Curve, noise: float) -> Curve
 
 def extraction_noise(noise: float) -> float:
     """White noise of a second extraction over that of its exposure."""
-    return 0.3 + 1.2 * noise**4
+    return 0.3 + 1.7 * noise**5
 
 
 def _unit(rng: np.random.Generator, release: str, band: str) -> str:

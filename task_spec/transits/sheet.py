@@ -19,7 +19,7 @@ Run = tuple[int, int]  # first and last row
 
 def magnitude_error(noise: float) -> float:
     """Standard deviation [mag] of a vetter's estimate; stars differ by about 1 mag."""
-    return 0.1 + 1.0 * noise**4
+    return 0.1 + 0.55 * noise**4
 
 
 def draw_sheet(

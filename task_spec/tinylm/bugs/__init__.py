@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from task_spec.tinylm.bugs import batches, copies, data, model, scores, step, training
+from task_spec.tinylm.bugs import batches, copies, data, leaks, model, scores, step, training
 
 BUGS = (
     *data.BUGS,
@@ -11,5 +11,6 @@ BUGS = (
     *model.BUGS,
     *step.BUGS,
     *training.BUGS,
+    *leaks.BUGS,
     *scores.BUGS,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from task_spec.model import Bug, Edit, Kind, Repair
 
 _BEST = "best, best_state = history[-1], copy.deepcopy(model.state_dict())\n"
+_BETTER = "        if history[-1] < best:\n"
 _METRIC = (
     '    return float(document_bits(model, documents).sum() / documents["text"].str.len().sum())'
 )
@@ -181,4 +182,41 @@ LAST_COLUMN = Bug(
     held_out=True,
 )
 
-BUGS = (BEST_ALIAS, MEAN_OF_DOCUMENTS, LAST_COLUMN)
+SMALL_GAIN = Bug(
+    id="small_gain",
+    title="an epoch counts as better only if it gains a thousandth: the best one, a little better than "
+    "one before it, is passed over",
+    kind=Kind.READABLE,
+    clauses=("P15",),
+    source="a least improvement where the best is wanted: gh:keras-team/keras#20323",
+    plant=(Edit("train", _BETTER, "        if history[-1] < best - 1e-3:\n"),),
+    checks=("P15.selected",),
+    repairs=(
+        Repair(
+            "against the best of all epochs before",
+            (
+                Edit(
+                    "train",
+                    _BETTER,
+                    "        if history[-1] < min(history[:-1], default=math.inf):\n",
+                ),
+            ),
+        ),
+        Repair(
+            "by the place of the best in the history",
+            (Edit("train", _BETTER, "        if int(np.argmin(history)) == len(history) - 1:\n"),),
+        ),
+    ),
+    near_misses=(
+        Repair(
+            "a smaller gain is asked for, but one still",
+            (Edit("train", _BETTER, "        if history[-1] < best - 1e-4:\n"),),
+        ),
+        Repair(
+            "any gain counts, and so does none: the last of equals is taken",
+            (Edit("train", _BETTER, "        if history[-1] <= best:\n"),),
+        ),
+    ),
+)
+
+BUGS = (BEST_ALIAS, MEAN_OF_DOCUMENTS, LAST_COLUMN, SMALL_GAIN)

@@ -7,6 +7,7 @@ from task_spec.transits.bugs import (
     freezing,
     inputs,
     labels,
+    leaks,
     model,
     pretraining,
     scores,
@@ -29,5 +30,6 @@ BUGS = (
     *step.BUGS,
     *training.BUGS,
     *selection.BUGS,
+    *leaks.BUGS,
     *scores.BUGS,
 )

@@ -42,18 +42,22 @@ LABEL_SLIP = Bug(
     places=("load.load_survey", "prepare.prepare"),
     repairs=(
         Repair(
-            "absolute differences in place of squares",
+            "squares up to a bound, so that no single row decides",
             (
-                Edit("load", "here = (noted - measured) ** 2", "here = np.abs(noted - measured)"),
+                Edit(
+                    "load",
+                    "here = (noted - measured) ** 2",
+                    "here = np.minimum((noted - measured) ** 2, 4)",
+                ),
                 Edit(
                     "load",
                     "above = (noted[1:] - measured[:-1]) ** 2",
-                    "above = np.abs(noted[1:] - measured[:-1])",
+                    "above = np.minimum((noted[1:] - measured[:-1]) ** 2, 4)",
                 ),
                 Edit(
                     "load",
                     "(noted[first] - measured[last]) ** 2",
-                    "np.abs(noted[first] - measured[last])",
+                    "np.minimum((noted[first] - measured[last]) ** 2, 4)",
                 ),
             ),
         ),

@@ -90,6 +90,7 @@ AVERAGE_BUFFERS = Bug(
 
 _BEST = "best_ap, best_state = history[-1], copy.deepcopy(average.state_dict())"
 _RESTORED = "    average.load_state_dict(best_state)\n"
+_BETTER = "        if history[-1] > best_ap:\n"
 
 BEST_ALIAS = Bug(
     id="best_alias",
@@ -157,4 +158,41 @@ BEST_ALIAS = Bug(
     ),
 )
 
-BUGS = (AVERAGE_BUFFERS, BEST_ALIAS)
+SMALL_GAIN = Bug(
+    id="small_gain",
+    title="an epoch counts as better only if it gains a thousandth: the best one, a little better than "
+    "one before it, is passed over",
+    kind=Kind.READABLE,
+    clauses=("P14",),
+    source="a least improvement where the best is wanted: gh:keras-team/keras#20323",
+    plant=(Edit("finetune", _BETTER, "        if history[-1] > best_ap + 1e-3:\n"),),
+    checks=("P14.selected",),
+    repairs=(
+        Repair(
+            "against the best of all epochs before",
+            (
+                Edit(
+                    "finetune",
+                    _BETTER,
+                    "        if history[-1] > max(history[:-1], default=-1.0):\n",
+                ),
+            ),
+        ),
+        Repair(
+            "by the place of the best in the history",
+            (Edit("finetune", _BETTER, "        if int(np.argmax(history)) == epoch:\n"),),
+        ),
+    ),
+    near_misses=(
+        Repair(
+            "a smaller gain is asked for, but one still",
+            (Edit("finetune", _BETTER, "        if history[-1] > best_ap + 1e-4:\n"),),
+        ),
+        Repair(
+            "any gain counts, and so does none: the last of equals is taken",
+            (Edit("finetune", _BETTER, "        if history[-1] >= best_ap:\n"),),
+        ),
+    ),
+)
+
+BUGS = (AVERAGE_BUFFERS, BEST_ALIAS, SMALL_GAIN)

@@ -16,9 +16,9 @@ from task_spec.transits.survey import Survey
 check = Checks()
 declare_interface(check, FULL)
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
-# The correct notebook joins at least 97% of the pairs and 1% of the targets wrongly, and leaves at
-# most 4 wrong labels, up to noise 0.8 (see `ceiling`).
-MIN_JOINED, MAX_WRONGLY_JOINED, MAX_WRONG_LABELS = 0.9, 0.02, 10
+# Over 20 draws of full size at noise 0.95 the correct notebook joins 95 to 100% of the pairs (98 in
+# the mean) and up to 0.9% of the targets wrongly, and leaves 0 to 6 wrong labels.
+MIN_JOINED, MAX_WRONGLY_JOINED, MAX_WRONG_LABELS = 0.85, 0.02, 10
 
 
 def _split_places(survey: Survey, split: Mapping[str, str]) -> int:
