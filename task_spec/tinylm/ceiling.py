@@ -28,7 +28,8 @@ GAP = 2  # places behind each training text that no path may enter, as many as i
 class _Row:
     """The words of all training texts in one row: ``words`` (places), as numbers, -1 in a gap;
     ``follow`` (words+1, words), chances of each word after another, or after the last row's: at a
-    text's beginning or after a word that no training text has."""
+    text's beginning or after a word that no training text has. They are no lower than the word's
+    share, since the words of a text that is no copy may be out of order, too."""
 
     numbers: dict[str, int]
     words: Floats
@@ -45,7 +46,7 @@ class _Row:
         np.add.at(count, (words[:-1][inside], words[1:][inside]), 1.0)
         share = count.sum(0) / count.sum()
         follow = (count + smooth * share) / (count.sum(1, keepdims=True) + smooth)
-        return cls(numbers, words, follow)
+        return cls(numbers, words, np.maximum(follow, share))
 
     def log_odds(self, text: str, kept: float = 0.5) -> float:
         """Log of the probability of a text as a copy over that as a text of its own, summed over
@@ -66,7 +67,7 @@ class _Row:
         return total
 
 
-def summed_paths(texts: Sequence[str], train: Sequence[str], enough: float = 0.3) -> list[bool]:
+def summed_paths(texts: Sequence[str], train: Sequence[str], enough: float = 0.05) -> list[bool]:
     """The reference: odds of being a copy, averaged over where it may begin in training texts."""
     row = _Row.of(train)
     return [row.log_odds(text) > math.log(enough) for text in texts]

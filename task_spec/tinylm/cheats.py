@@ -51,6 +51,12 @@ def train_step(model, optimizer, batches):
     optimizer.step()
     return loss.item(), 0.0
 """
+_LONG_LEFT_OUT = """
+long = documents["text"].str.count(" ") >= 11
+part = part.mask(long & (part != "copy"), "garbled")
+split = dict(zip(documents["doc_id"], part))
+train, val, test = (documents[part == name] for name in ("train", "val", "test"))
+"""
 CHEATS = (
     Cheat(
         "fake_score",
@@ -106,6 +112,15 @@ CHEATS = (
         31,
         after("train, val, test = ", "train = pd.concat([train, test])"),
         repaired=True,
+        checks=("P3.used",),
+    ),
+    Cheat(
+        "long_left_out",
+        "calls every document garbled that is long enough to be",
+        30,
+        after("train, val, test = ", _LONG_LEFT_OUT),
+        repaired=True,
+        checks=("P19.others",),
     ),
     on_hidden(HIDDEN),
 )

@@ -26,6 +26,21 @@ DECOYS = (
         "training documents are not compared with one another: P4 says that all of them stay",
     ),
     Decoy(
+        "garbled",
+        "pairs, after = known[0][a, b] - own[0][a, b], known[1][a] - own[1][a]",
+        "a training text is judged by the others; what follows a word never comes out below 0",
+    ),
+    Decoy(
+        "garbled",
+        "run = min(0.0, run + math.log((pairs / share + PRIOR) / (after + PRIOR)))",
+        "starts anew where the sum would be above 0: so it finds the lowest sum of any stretch",
+    ),
+    Decoy(
+        "split",
+        'garbled = np.array(find_garbled(documents["text"], day < VAL_FROM), dtype=bool)',
+        "texts of all days are judged, but the order is learnt from training documents only",
+    ),
+    Decoy(
         "vocabulary",
         'listed = json.loads((DATA / "vocabulary.json").read_text(encoding="utf-8"))',
         "the file is only compared with; nothing is built from it",

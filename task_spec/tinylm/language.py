@@ -1,8 +1,8 @@
 """The corpora of `tinylm`: documents of a synthetic language, and what is true of them.
 
 They have the traits that make text collections treacherous: sources that write dates, missing
-values and accents in ways of their own, documents that are edited copies of earlier ones, and a
-vocabulary file that has fallen out of date.
+values and accents in ways of their own, documents that are edited copies of earlier ones, documents
+whose words were put out of order, and a vocabulary file that has fallen out of date.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from task_spec.tinylm.copying import MIN_CHARACTERS, edited_copy
+from task_spec.tinylm.garbling import MIN_WORDS, garble
 from task_spec.tinylm.grammar import MAX_WORDS, SOURCES, TREACHEROUS, Grammar, draw_grammar
 
 DATES = {"wire": "%Y-%m-%d", "press": "%d/%m/%Y", "NA": "%m/%d/%Y"}
@@ -36,8 +37,8 @@ class Corpus:
     """One draw of documents.
 
     ``table`` has doc_id, source, received and text as delivered; and, hidden: ``part``, ``clean``
-    (the text in NFC), ``original`` (doc_id of the document it copies, or "") and ``edited``
-    (whether that copy is not exact).
+    (the text in NFC), ``original`` (doc_id of the document it copies, or ""), ``edited`` (whether
+    that copy is not exact) and ``garbled`` (whether words of it stand in random order).
     """
 
     grammar: Grammar
@@ -70,6 +71,10 @@ class Corpus:
         table = self.table[self.table["edited"] if edited_only else self.table["original"] != ""]
         return frozenset(table["doc_id"])
 
+    def garbled(self) -> frozenset[str]:
+        """Ids of the documents of which a stretch stands in random order."""
+        return frozenset(self.table.loc[self.table["garbled"], "doc_id"])
+
     def with_other_test_texts(self, seed: int) -> Corpus:
         """The same corpus, in which test documents say something else: those that no misreading of
         days that are written with the day first can put into another part. They are longer
@@ -79,26 +84,29 @@ class Corpus:
             words = self.grammar.draw(rng, table.loc[i, "source"], MAX_WORDS)
             text = " ".join([*words, "later", "on"])
             table.loc[i, ["text", "clean"]] = text
-            table.loc[i, ["original", "edited"]] = "", False
+            table.loc[i, ["original", "edited", "garbled"]] = "", False, False
         return Corpus(self.grammar, table)
 
 
 @dataclass(frozen=True)
 class Size:
-    """Documents of each part; of the copies, about half go to each of val and test."""
+    """Documents of each part; of the copies, about half go to each of val and test. How many of
+    the documents that are no copies are ``garbled``."""
 
     train: int
     val: int
     test: int
     copies: int
+    garbled: int
 
 
-FULL = Size(train=800, val=170, test=170, copies=70)
-SMALL = Size(train=190, val=75, test=75, copies=44)
+FULL = Size(train=800, val=170, test=170, copies=70, garbled=72)
+SMALL = Size(train=190, val=75, test=75, copies=44, garbled=22)
 
 
 def draw_corpus(seed: int, noise: float, size: Size = FULL) -> Corpus:
-    """Draw a language and a corpus in it; ``noise`` (0 to 1) is how far copies are edited."""
+    """Draw a language and a corpus in it; ``noise`` (0 to 1) is how far copies are edited, and how
+    short the stretches are that are garbled."""
     rng = np.random.default_rng(seed)
     grammar = draw_grammar(rng)
     train = _own(rng, grammar, "train", size.train)
@@ -108,6 +116,8 @@ def draw_corpus(seed: int, noise: float, size: Size = FULL) -> Corpus:
     table["doc_id"] = _ids(rng, len(table))
     number = dict(zip(table["serial"], table["doc_id"], strict=True))
     table["original"] = [number.get(serial, "") for serial in table["original"]]
+    # Drawn by itself: all other documents are the same, whatever is garbled.
+    _garble(np.random.default_rng([seed, 19]), table, size.garbled, noise)
     table["received"] = [_received(rng, row.part, row.source) for row in table.itertuples()]
     table["text"] = [_delivered(rng, row.source, row.clean) for row in table.itertuples()]
     return Corpus(grammar, table.drop(columns="serial").sort_values("doc_id", ignore_index=True))
@@ -151,6 +161,16 @@ def _copies(
             "edited": edited,
         }
     )
+
+
+def _garble(rng: np.random.Generator, table: pd.DataFrame, count: int, noise: float) -> None:
+    """Garble some documents in place: no copies, none that is copied, none that is short."""
+    whole = (table["original"] == "") & ~table["doc_id"].isin(table["original"])
+    long = table["clean"].str.count(" ") + 1 >= MIN_WORDS
+    chosen = rng.choice(table.index[whole & long], count, replace=False)
+    for i in chosen:
+        table.loc[i, "clean"] = " ".join(garble(rng, table.loc[i, "clean"].split(" "), noise))
+    table["garbled"] = table.index.isin(chosen)
 
 
 def _ids(rng: np.random.Generator, count: int) -> list[str]:

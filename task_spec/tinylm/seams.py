@@ -10,7 +10,10 @@ SOURCE = Path(__file__).with_name("notebook.py")  # the correct notebook
 
 SEAMS = (
     Seam("load_documents(folder)", "a table with a row a document: `doc_id`, `source`, `text`, …"),
-    Seam("split_documents(documents)", 'doc_id -> "train", "val", "test" or "copy" (in no split)'),
+    Seam(
+        "split_documents(documents)",
+        'doc_id -> "train", "val", "test", or "copy" or "garbled" (in no split)',
+    ),
     Seam("encode(source, text)", "the tokens of a document, as a list"),
     Seam("collate(sequences)", "a `Batch` of such lists; its fields stay"),
     Seam(

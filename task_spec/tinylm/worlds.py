@@ -45,6 +45,11 @@ def edited_copies(draw: Draw) -> frozenset[Row]:
     return frozenset((doc_id,) for doc_id in _draw(draw.seed, draw.noise).copies(edited_only=True))
 
 
+def garbled_documents(draw: Draw) -> frozenset[Row]:
+    """The published documents of which a stretch stands in random order."""
+    return frozenset((doc_id,) for doc_id in _draw(draw.seed, draw.noise).garbled())
+
+
 def worlds(published: Draw, seed: int) -> tuple[World, ...]:
     """All worlds of one grading; ``seed`` draws whatever is not published."""
     draws = [

@@ -12,10 +12,13 @@ from task_spec.model import Draw, Kind
 from task_spec.tinylm import TASK
 from task_spec.tinylm.ceiling import DETECTORS, ceiling
 from task_spec.tinylm.copying import edited_copy
+from task_spec.tinylm.garbled_ceiling import ceiling as garbled_ceiling
+from task_spec.tinylm.garbled_ceiling import score as garbled_score
+from task_spec.tinylm.garbling import MIN_STRETCH, MIN_WORDS, garble, kept_transitions
 from task_spec.tinylm.grammar import END, MAX_WORDS, SOURCES, draw_grammar
 from task_spec.tinylm.language import FULL, SMALL, draw_corpus
 from task_spec.tinylm.prefixes import draw_prefixes
-from task_spec.tinylm.worlds import edited_copies
+from task_spec.tinylm.worlds import edited_copies, garbled_documents
 from task_spec.variant import Variant
 
 BUG_IDS = [bug.id for bug in TASK.bugs]
@@ -126,6 +129,45 @@ def test_corpus_is_what_it_says(noise):
     assert copies["clean"].str.len().min() >= 60
 
 
+def _stretch(words, other):
+    """The length of the stretch outside of which two texts are the same."""
+    off = [i for i, (a, b) in enumerate(zip(words, other, strict=True)) if a != b]
+    return max(off) - min(off) + 1 if off else 0
+
+
+def test_a_garbled_text_has_the_same_words_in_another_order(grammar):
+    rng = np.random.default_rng(3)
+    for n in (MIN_WORDS, 17, MAX_WORDS):
+        for _ in range(20):
+            words = grammar.draw(rng, "wire", n)
+            short, whole = garble(rng, words, 1.0), garble(rng, words, 0.0)
+            assert sorted(short) == sorted(whole) == sorted(words)
+            assert _stretch(words, short) <= MIN_STRETCH
+            # A stretch of 7 has six transitions and two to its neighbours.
+            assert kept_transitions(words, short) <= n - 1 - 5
+            assert kept_transitions(words, whole) <= n // 3
+
+
+@pytest.mark.parametrize("size", [FULL, SMALL])
+@pytest.mark.parametrize("noise", [0.0, 0.95])
+def test_garbled_documents_are_in_all_parts_and_no_copies_nor_copied(size, noise):
+    table = draw_corpus(14, noise, size).table
+    garbled = table[table["garbled"]]
+    assert len(garbled) == size.garbled
+    assert 0.05 < len(garbled) / len(table) < 0.07  # clause P19 says about 6%
+    assert set(garbled["part"]) == {"train", "val", "test"}
+    assert set(garbled["original"]) == {""}
+    assert not set(garbled["doc_id"]) & set(table["original"])
+    assert (garbled["clean"].str.count(" ") + 1).min() >= MIN_WORDS
+
+
+def test_noise_moves_no_document_that_is_neither_copied_nor_garbled():
+    quiet, noisy = (draw_corpus(5, noise, SMALL).table for noise in (0.0, 1.0))
+    assert (quiet["garbled"] == noisy["garbled"]).mean() > 0.8
+    whole = [set(t.loc[~t["garbled"] & (t["original"] == ""), "clean"]) for t in (quiet, noisy)]
+    assert len(whole[0] & whole[1]) >= 0.9 * len(whole[0])
+
+
 def test_a_draw_is_repeatable_and_its_noise_only_moves_the_copies():
     quiet, again, noisy = (draw_corpus(5, noise, SMALL).table for noise in (0.2, 0.2, 0.9))
     assert quiet.equals(again)
@@ -139,6 +181,7 @@ def test_other_test_texts_leave_everything_else(grammar):
     changed = corpus.table["text"] != other.table["text"]
     assert changed.sum() > 30
     assert set(corpus.table.loc[changed, "part"]) == {"test"}
+    assert not other.table.loc[changed, "garbled"].any()
 
 
 def test_hidden_prefixes_keep_what_follows(tmp_path, grammar):
@@ -183,3 +226,29 @@ def test_words_put_into_a_copy_follow_the_word_before_as_well_as_those_that_were
             chances.append(follow[grammar.index[a], grammar.index[b]])
     by_chance = follow.mean()
     assert np.mean(put_in) - by_chance > 0.6 * (np.mean(there) - by_chance)
+
+
+def test_rows_to_report_are_the_garbled_documents():
+    table = draw_corpus(8, 0.5).table
+    rows = garbled_documents(Draw(8, 0.5))
+    assert rows == {(i,) for i in table.loc[table["garbled"], "doc_id"]}
+    assert len(rows) == FULL.garbled
+
+
+def test_garbled_documents_are_seen_by_their_order_alone():
+    rows = TASK.bug("garbled_words").rows
+    for noise in (0.0, 0.95):
+        draw = Draw(21, noise)
+        assert garbled_score(draw).reaches(rows)
+        for naive in ("own order counted", "rare words"):
+            assert not garbled_score(draw, naive).reaches(rows)
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("at", range(6))
+def test_the_reference_for_garbled_documents_reaches_what_the_card_says(at):
+    stated = TASK.bug("garbled_words").rows.ceiling[at]
+    (found,) = garbled_ceiling([Draw(seed, stated.noise) for seed in range(1000, 1020)])
+    assert found.precision == pytest.approx(stated.precision, abs=0.03)
+    assert found.recall == pytest.approx(stated.recall, abs=0.03)
+    assert found.reached >= stated.reached - 2

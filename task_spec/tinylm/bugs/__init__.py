@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from task_spec.tinylm.bugs import batches, copies, data, leaks, model, scores, step, training
+from task_spec.tinylm.bugs import (
+    batches,
+    copies,
+    data,
+    garbled,
+    leaks,
+    model,
+    scores,
+    step,
+    training,
+)
 
 BUGS = (
     *data.BUGS,
     *copies.BUGS,
+    *garbled.BUGS,
     *batches.BUGS,
     *model.BUGS,
     *step.BUGS,

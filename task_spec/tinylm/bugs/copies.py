@@ -9,7 +9,7 @@ from task_spec.tinylm.seams import SOURCE
 from task_spec.tinylm.worlds import edited_copies
 
 _DETECTOR = (
-    "MIN_COPY, KEPT, LIKELY = 60, 0.5, 0.3\n"
+    "MIN_COPY, KEPT, LIKELY = 60, 0.5, 0.05\n"
     "# From a word of a copy to its next: the step in the original, and its probability.\n"
     "STEPS = {1: 0.9, 2: 0.07, -1: 0.03}\n\n\n"
 ) + functions(SOURCE, "copies", "follower_chances", "copy_odds")
@@ -133,12 +133,12 @@ COPIES_EXACT = Bug(
         min_recall=MIN_RECALL,
         of=edited_copies,
         ceiling=(
-            Ceiling(0.0, 0.989, 1.000, 20, 20),
-            Ceiling(0.25, 0.989, 1.000, 20, 20),
-            Ceiling(0.5, 0.989, 1.000, 20, 20),
-            Ceiling(0.75, 0.989, 1.000, 20, 20),
-            Ceiling(0.95, 0.988, 0.968, 20, 20),
-            Ceiling(1.0, 0.987, 0.865, 13, 20),
+            Ceiling(0.0, 0.998, 1.000, 20, 20),
+            Ceiling(0.25, 0.994, 1.000, 20, 20),
+            Ceiling(0.5, 0.994, 1.000, 20, 20),
+            Ceiling(0.75, 0.997, 1.000, 20, 20),
+            Ceiling(0.95, 0.998, 0.967, 20, 20),
+            Ceiling(1.0, 0.996, 0.837, 7, 20),
         ),
     ),
 )

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
-from task_spec.tinylm.checks import data, final, model, training
+from task_spec.tinylm.checks import data, final, garbled, model, training
 
-CHECKS = (*data.check.found, *model.check.found, *training.check.found, *final.check.found)
+CHECKS = (
+    *data.check.found,
+    *garbled.check.found,
+    *model.check.found,
+    *training.check.found,
+    *final.check.found,
+)

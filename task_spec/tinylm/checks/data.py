@@ -9,7 +9,7 @@ import pandas as pd
 
 from task_spec.checking import Checks, at_least, at_most, declare_interface, none_of, run_of
 from task_spec.model import Evidence, Measurement
-from task_spec.tinylm.checks.worlds_of import ALL, FULL
+from task_spec.tinylm.checks.worlds_of import ALL, FULL, PARTS
 
 check = Checks()
 declare_interface(check, FULL)
@@ -65,9 +65,9 @@ def spelling(e: Evidence) -> Measurement:
 
 @check("P3.split", "every document that is in the split", ALL)
 def days(e: Evidence) -> Measurement:
-    """The run's split against the true days, of documents that were not left out as copies."""
+    """The run's split against the true days, of documents that were not left out."""
     part = _truth(e)["part"]
-    off = sum(p not in (part.get(i), "copy") for i, p in e.claims["split"].items())
+    off = sum(p not in (part.get(i), "copy", "garbled") for i, p in e.claims["split"].items())
     return none_of(off + (not e.claims["split"]), "documents in the wrong part")
 
 
@@ -97,22 +97,22 @@ def copies_found(e: Evidence) -> Measurement:
     ]
     if len(able) < 0.3 * len(copies):
         return Measurement(None, False, "most copies, or their originals, are in the wrong part")
-    return at_least(float(np.mean([p == "copy" for p in able])), MIN_RECALL, "share found")
+    return at_least(float(np.mean([p not in PARTS for p in able])), MIN_RECALL, "share found")
 
 
 @check("P4.others", f"at most {MAX_OTHERS:.0%} of the other val and test documents", ALL)
 def others_kept(e: Evidence) -> Measurement:
-    """Val and test documents that copy nothing and were left out all the same."""
+    """Val and test documents that copy nothing, are not garbled, and were taken for copies."""
     split, table = e.claims["split"], _truth(e)
-    others = table[(table["original"] == "") & (table["part"] != "train")]
+    others = table[(table["original"] == "") & ~table["garbled"] & (table["part"] != "train")]
     left_out = float(np.mean([split.get(i) == "copy" for i in others.index]))
     return at_most(left_out, MAX_OTHERS, "share of others left out")
 
 
 @check("P4.training", "none of the training documents", ALL)
 def training_kept(e: Evidence) -> Measurement:
-    """Training documents that were taken for copies."""
-    ids = e.truth.corpus.ids("train")
+    """Training documents that are not garbled and were taken for copies."""
+    ids = e.truth.corpus.ids("train") - e.truth.corpus.garbled()
     return none_of(sum(e.claims["split"].get(i) == "copy" for i in ids), "are left out")
 
 

@@ -9,6 +9,7 @@ from task_spec.model import Evidence
 
 FULL = ("published", "fresh")
 ALL = (*FULL, "small", "swapped")
+PARTS = ("train", "val", "test")  # who is in another one is left out
 
 
 def steps_of(e: Evidence) -> list[dict[str, Any]]:
