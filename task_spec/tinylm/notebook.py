@@ -21,7 +21,7 @@
 #   out, moved or misspelt. Copies have at least 60 characters as P2 counts them. No detector is
 #   perfect: at least 80% of all copies are left out, and at most 3% of the other val and test
 #   documents. All training documents stay, but for those of P19.
-# - **P5 Vocabulary.** The vocabulary holds the words that occur in training documents, and no
+# - **P5 Vocabulary.** The vocabulary holds the words that occur in the documents of train, and no
 #   others. Any other word is the unknown mark.
 # - **P6 Batches.** A document of n words has n+1 inputs, the mark of its source and its words, and
 #   n+1 targets, its words and the end mark. Batches are padded at the end, with whatever tokens;

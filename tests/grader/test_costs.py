@@ -77,6 +77,7 @@ def test_a_script_costs_nothing_and_has_no_estimate(config, tmp_path):
     assert estimate(config.model_copy(update={"model": None}), tmp_path) is None
 
 
+@pytest.mark.matrix
 def test_a_run_stops_before_its_money_is_spent_and_goes_on_with_more(tmp_path):
     """A reply of this model can cost up to 0.32 USD; each does cost 0.10."""
     out = tmp_path / "run"

@@ -88,6 +88,7 @@ async def test_an_episode_over_stdio_ends_with_submit_and_is_graded(tmp_path):
         assert (folder / name).stat().st_size > 0
 
 
+@pytest.mark.matrix
 async def test_a_client_that_goes_away_ends_its_episode(tmp_path):
     out = tmp_path / "run"
     async with over_stdio(out) as client:
@@ -123,6 +124,7 @@ async def test_a_server_over_http_ends_with_its_episode(tmp_path):
     assert graded(out).failure_reason == "missed_bug"
 
 
+@pytest.mark.matrix
 async def test_streamable_http_on_loopback_and_a_killed_server_ends_its_episode(tmp_path):
     out, port = tmp_path / "run", free_port()
     server = over_http(out, port)

@@ -125,6 +125,7 @@ def test_an_idle_episode_ends_by_itself_and_leaves_no_process(tmp_path):
     assert "it has ended" in late.stderr
 
 
+@pytest.mark.matrix
 def test_a_host_that_was_killed_is_told_in_one_line(tmp_path):
     folder = start(tmp_path, "--out", "run")
     process = json.loads((folder / "host.json").read_text())["process"]

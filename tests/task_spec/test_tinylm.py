@@ -245,9 +245,8 @@ def test_garbled_documents_are_seen_by_their_order_alone():
 
 
 @pytest.mark.matrix
-@pytest.mark.parametrize("at", [2, 4])
-def test_the_reference_for_garbled_documents_reaches_what_the_card_says(at):
-    stated = TASK.bug("garbled_words").rows.ceiling[at]
+def test_the_reference_for_garbled_documents_reaches_what_the_card_says():
+    stated = TASK.bug("garbled_words").rows.ceiling[4]
     (found,) = garbled_ceiling([Draw(seed, stated.noise) for seed in range(1000, 1008)])
     assert found.precision == pytest.approx(stated.precision, abs=0.03)
     assert found.recall == pytest.approx(stated.recall, abs=0.03)
