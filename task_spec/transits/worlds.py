@@ -153,5 +153,8 @@ def _flip_test_labels(survey: Survey, small: Evidence) -> Survey:
     only_test = part.eq("test").groupby(survey.curves["target_id"]).all()
     near_run = set(survey.sheet["target_id"][survey.sheet["near_run"]])
     label = survey.targets.set_index("target_id")["label"]
-    chosen = set(only_test.index[only_test]) - near_run
+    chosen = sorted(set(only_test.index[only_test]) - near_run)
+    # If half of them are planets, one keeps its label: the number of planets has to change.
+    if 2 * int(label[chosen].sum()) == len(chosen):
+        chosen = chosen[1:]
     return survey.with_labels({t: 1 - int(label[t]) for t in chosen})
