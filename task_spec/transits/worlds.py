@@ -96,7 +96,7 @@ def worlds(published: Draw, seed: int) -> tuple[World, ...]:
         ),
         small(
             "flipped",
-            "the small draw with its test targets' labels inverted: only test scores may move",
+            "the small draw with planets for all its test targets: only test scores may move",
             flipped=True,
         ),
     )
@@ -144,7 +144,8 @@ def _probe_inputs(seed: int) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def _flip_test_labels(survey: Survey, small: Evidence) -> Survey:
-    """Invert the labels of the targets that the run on the small draw used for testing only.
+    """Give a planet to all targets that the run on the small draw used for testing only: so that
+    the share of planets moves, however it is weighted.
 
     Not where the sheet slipped: there a label may have come to a target of another part.
     """
@@ -154,7 +155,4 @@ def _flip_test_labels(survey: Survey, small: Evidence) -> Survey:
     near_run = set(survey.sheet["target_id"][survey.sheet["near_run"]])
     label = survey.targets.set_index("target_id")["label"]
     chosen = sorted(set(only_test.index[only_test]) - near_run)
-    # If half of them are planets, one keeps its label: the number of planets has to change.
-    if 2 * int(label[chosen].sum()) == len(chosen):
-        chosen = chosen[1:]
-    return survey.with_labels({t: 1 - int(label[t]) for t in chosen})
+    return survey.with_labels({t: 1 for t in chosen if label[t] == 0})

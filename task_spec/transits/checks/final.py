@@ -68,7 +68,7 @@ def selected(e: Evidence) -> Measurement:
     "flipped",
 )
 def test_labels(e: Evidence, others: Mapping[str, Evidence]) -> Measurement:
-    """The small draw run twice, the second time with the labels of its test targets inverted:
+    """The small draw run twice, the second time with a planet for each of its test targets:
     temperature, threshold, validation AP and all weights stay."""
     before, after = others["small"].claims, e.claims
     keys = ("temperature", "threshold", "val_ap")
