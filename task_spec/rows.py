@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
+from statistics import fmean
 
-from task_spec.model import Row, Rows
+from task_spec.model import Ceiling, Draw, Row, Rows
 
 
 @dataclass(frozen=True)
@@ -27,3 +28,26 @@ class RowScore:
 
     def __str__(self) -> str:
         return f"precision {self.precision:.2f}, recall {self.recall:.2f}"
+
+
+def ceilings(
+    draws: Iterable[Draw],
+    score: Callable[[Draw], RowScore],
+    min_precision: float,
+    min_recall: float,
+) -> tuple[Ceiling, ...]:
+    """What a detector reaches, by noise, over the seeds of the draws of that noise; ``score``: of
+    its list in the published data of a draw."""
+    scores: dict[float, list[RowScore]] = {}
+    for draw in draws:
+        scores.setdefault(draw.noise, []).append(score(draw))
+    return tuple(
+        Ceiling(
+            noise,
+            fmean(one.precision for one in got),
+            fmean(one.recall for one in got),
+            sum(one.precision >= min_precision and one.recall >= min_recall for one in got),
+            len(got),
+        )
+        for noise, got in scores.items()
+    )

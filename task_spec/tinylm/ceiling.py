@@ -15,6 +15,7 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from task_spec.model import Ceiling, Draw
+from task_spec.rows import RowScore, ceilings
 from task_spec.tinylm.copying import MIN_CHARACTERS
 from task_spec.tinylm.language import draw_corpus
 
@@ -129,29 +130,20 @@ DETECTORS: dict[str, Detector] = {
 }
 
 
-def score(draw: Draw, detector: str = "reference") -> tuple[float, float]:
-    """(precision, recall) of a detector's list of edited copies in published data."""
-    table = draw_corpus(draw.seed, draw.noise).table
+def score(draw: Draw, detector: str = "reference") -> RowScore:
+    """Precision and recall of a detector's list of edited copies in published data."""
+    corpus = draw_corpus(draw.seed, draw.noise)
+    table = corpus.table
     train = table.loc[table["part"] == "train", "clean"].tolist()
     later = table[(table["part"] != "train") & (table["clean"].str.len() >= MIN_CHARACTERS)]
     later = later[~later["clean"].isin(set(train))]  # exact copies are not to be listed
     found = np.array(DETECTORS[detector](later["clean"].tolist(), train))
-    right = int((found & later["edited"]).sum())
-    return right / max(1, int(found.sum())), right / int(table["edited"].sum())
+    return RowScore.of(
+        {(doc_id,) for doc_id in later.loc[found, "doc_id"]},
+        {(doc_id,) for doc_id in corpus.copies(edited_only=True)},
+    )
 
 
 def ceiling(draws: Sequence[Draw], detector: str = "reference") -> tuple[Ceiling, ...]:
     """What a detector reaches, by noise, over the seeds of the draws of that noise."""
-    scores: dict[float, list[tuple[float, float]]] = {}
-    for draw in draws:
-        scores.setdefault(draw.noise, []).append(score(draw, detector))
-    return tuple(
-        Ceiling(
-            noise,
-            float(np.mean([p for p, _ in got])),
-            float(np.mean([r for _, r in got])),
-            sum(p >= MIN_PRECISION and r >= MIN_RECALL for p, r in got),
-            len(got),
-        )
-        for noise, got in scores.items()
-    )
+    return ceilings(draws, lambda draw: score(draw, detector), MIN_PRECISION, MIN_RECALL)

@@ -14,12 +14,11 @@ from itertools import pairwise
 import numpy as np
 
 from task_spec.model import Ceiling, Draw
-from task_spec.rows import RowScore
+from task_spec.rows import RowScore, ceilings
 from task_spec.tinylm.ceiling import summed_paths
 from task_spec.tinylm.copying import MIN_CHARACTERS
 from task_spec.tinylm.garbling import MIN_WORDS
 from task_spec.tinylm.language import draw_corpus
-from task_spec.tinylm.worlds import garbled_documents
 
 MIN_PRECISION, MIN_RECALL = 0.82, 0.82
 MAX_ODDS = -9.0
@@ -107,28 +106,17 @@ DETECTORS: dict[str, Detector] = {
 def score(draw: Draw, detector: str = "reference") -> RowScore:
     """Precision and recall of a detector's list of garbled documents in published data. Copies
     that the reference for copies finds are not listed; those that it misses may be."""
-    table = draw_corpus(draw.seed, draw.noise).table
+    corpus = draw_corpus(draw.seed, draw.noise)
+    table = corpus.table
     training = (table["part"] == "train").to_numpy()
     train, later = table.loc[training, "clean"].tolist(), table.loc[~training, "clean"]
     copied = np.array(summed_paths(later.tolist(), train)) & (later.str.len() >= MIN_CHARACTERS)
     found = np.array(DETECTORS[detector](table["clean"].tolist(), training.tolist()))
     found &= (table["clean"].str.count(" ") + 1 >= MIN_WORDS).to_numpy()
     listed = table.loc[found & ~table.index.isin(later.index[copied]), "doc_id"]
-    return RowScore.of({(doc_id,) for doc_id in listed}, garbled_documents(draw))
+    return RowScore.of({(doc_id,) for doc_id in listed}, {(doc_id,) for doc_id in corpus.garbled()})
 
 
 def ceiling(draws: Sequence[Draw], detector: str = "reference") -> tuple[Ceiling, ...]:
     """What a detector reaches, by noise, over the seeds of the draws of that noise."""
-    scores: dict[float, list[RowScore]] = {}
-    for draw in draws:
-        scores.setdefault(draw.noise, []).append(score(draw, detector))
-    return tuple(
-        Ceiling(
-            noise,
-            float(np.mean([one.precision for one in got])),
-            float(np.mean([one.recall for one in got])),
-            sum(one.precision >= MIN_PRECISION and one.recall >= MIN_RECALL for one in got),
-            len(got),
-        )
-        for noise, got in scores.items()
-    )
+    return ceilings(draws, lambda draw: score(draw, detector), MIN_PRECISION, MIN_RECALL)

@@ -69,7 +69,7 @@ def worlds(published: Draw, seed: int) -> tuple[World, ...]:
             low = min(noise, CERTAIN)
             survey = _draw(draws[4], SMALL, noise=low)
             if flipped:
-                survey = _flip_test_labels(survey, earlier["small"])
+                survey = _with_planets_in_test(survey, earlier["small"])
             hidden = _hidden(draws[5], 60, low)
             reordered = None if flipped else hidden.in_another_order(draws[5])
             return _stage(folder, draws[5], survey, hidden, reordered)
@@ -143,7 +143,7 @@ def _probe_inputs(seed: int) -> dict[str, np.ndarray[Any, Any]]:
     return inputs
 
 
-def _flip_test_labels(survey: Survey, small: Evidence) -> Survey:
+def _with_planets_in_test(survey: Survey, small: Evidence) -> Survey:
     """Give a planet to all targets that the run on the small draw used for testing only: so that
     the share of planets moves, however it is weighted.
 
@@ -154,5 +154,5 @@ def _flip_test_labels(survey: Survey, small: Evidence) -> Survey:
     only_test = part.eq("test").groupby(survey.curves["target_id"]).all()
     near_run = set(survey.sheet["target_id"][survey.sheet["near_run"]])
     label = survey.targets.set_index("target_id")["label"]
-    chosen = sorted(set(only_test.index[only_test]) - near_run)
+    chosen = set(only_test.index[only_test]) - near_run
     return survey.with_labels({t: 1 for t in chosen if label[t] == 0})

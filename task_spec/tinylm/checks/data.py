@@ -5,11 +5,10 @@ from __future__ import annotations
 import unicodedata
 
 import numpy as np
-import pandas as pd
 
 from task_spec.checking import Checks, at_least, at_most, declare_interface, none_of, run_of
 from task_spec.model import Evidence, Measurement
-from task_spec.tinylm.checks.worlds_of import ALL, FULL, PARTS
+from task_spec.tinylm.checks.worlds_of import ALL, FULL, PARTS, claimed, spelt, truth_of
 
 check = Checks()
 declare_interface(check, FULL)
@@ -19,25 +18,15 @@ declare_interface(check, FULL)
 MIN_RECALL, MAX_OTHERS = 0.8, 0.03
 
 
-def _truth(e: Evidence) -> pd.DataFrame:
-    table: pd.DataFrame = e.truth.corpus.table
-    return table.set_index("doc_id")
-
-
 def _nfc(text: str) -> str:
     return unicodedata.normalize("NFC", text)
-
-
-def _claimed(e: Evidence) -> list[tuple[str, str, str]]:
-    """(doc_id, source, text) of the run's documents."""
-    return [(str(i), str(source), str(text)) for i, source, text in e.claims["documents"]]
 
 
 @check("P1.documents", "every document once, with its source and words", ALL)
 def documents(e: Evidence) -> Measurement:
     """The run's documents against the ones that were written; normal form is not looked at."""
     wanted = [(row.doc_id, row.source, row.clean) for row in e.truth.corpus.table.itertuples()]
-    got = [(doc_id, source, _nfc(text)) for doc_id, source, text in _claimed(e)]
+    got = [(doc_id, source, _nfc(text)) for doc_id, source, text in claimed(e)]
     off = len(set(wanted) ^ set(got)) + len(got) - len(set(got))
     return none_of(off, "documents missing, doubled or changed")
 
@@ -45,7 +34,7 @@ def documents(e: Evidence) -> Measurement:
 @check("P1.split", "every document has a part", ALL)
 def all_split(e: Evidence) -> Measurement:
     """The ids in the run's split against the ids of the documents that it read."""
-    off = set(e.claims["split"]) ^ {doc_id for doc_id, _, _ in _claimed(e)}
+    off = set(e.claims["split"]) ^ {doc_id for doc_id, _, _ in claimed(e)}
     return none_of(len(off), "documents without a part, or parts without a document")
 
 
@@ -54,10 +43,10 @@ def spelling(e: Evidence) -> Measurement:
     """Texts as `load_documents` returns them, where their words are right, against their normal
     form C; about a fifth are delivered with combining marks. The language has a letter (long s)
     that the compatibility forms would change."""
-    clean = dict(_truth(e)["clean"])
+    clean = dict(truth_of(e)["clean"])
     hidden = e.truth.hidden.table
     clean |= dict(zip(hidden["doc_id"], map(_nfc, hidden["text"]), strict=True))
-    texts = _claimed(e) + [(str(i), "", str(t)) for i, _, t in e.claims["hidden_documents"]]
+    texts = claimed(e) + [(str(i), "", str(t)) for i, _, t in e.claims["hidden_documents"]]
     known = [(text, clean[i]) for i, _, text in texts if i in clean]
     off = sum(text != wanted for text, wanted in known if _nfc(text) == wanted)
     return none_of(off + (not known), "texts in another form")
@@ -66,7 +55,7 @@ def spelling(e: Evidence) -> Measurement:
 @check("P3.split", "every document that is in the split", ALL)
 def days(e: Evidence) -> Measurement:
     """The run's split against the true days, of documents that were not left out."""
-    part = _truth(e)["part"]
+    part = truth_of(e)["part"]
     off = sum(p not in (part.get(i), "copy", "garbled") for i, p in e.claims["split"].items())
     return none_of(off + (not e.claims["split"]), "documents in the wrong part")
 
@@ -85,13 +74,13 @@ def used(e: Evidence) -> Measurement:
 def copies_found(e: Evidence) -> Measurement:
     """Copies that were left out, among those that could be: of which copy and original are spelt as
     clause P2 says and neither was put into the wrong part, which clause P3 forbids."""
-    split, table = e.claims["split"], _truth(e)
-    spelt = {i for i, _, text in _claimed(e) if i in table.index and text == table.at[i, "clean"]}
+    split, table = e.claims["split"], truth_of(e)
+    right = spelt(e)
     copies = table[table["original"] != ""]
     able = [
         split[i]
         for i, original in copies["original"].items()
-        if {i, original} <= spelt
+        if {i, original} <= right
         and split.get(i, "train") != "train"
         and split.get(original) == "train"
     ]
@@ -103,7 +92,7 @@ def copies_found(e: Evidence) -> Measurement:
 @check("P4.others", f"at most {MAX_OTHERS:.0%} of the other val and test documents", ALL)
 def others_kept(e: Evidence) -> Measurement:
     """Val and test documents that copy nothing, are not garbled, and were taken for copies."""
-    split, table = e.claims["split"], _truth(e)
+    split, table = e.claims["split"], truth_of(e)
     others = table[(table["original"] == "") & ~table["garbled"] & (table["part"] != "train")]
     left_out = float(np.mean([split.get(i) == "copy" for i in others.index]))
     return at_most(left_out, MAX_OTHERS, "share of others left out")
@@ -120,7 +109,7 @@ def training_kept(e: Evidence) -> Measurement:
 def vocabulary(e: Evidence) -> Measurement:
     """The vocabulary, in normal form, against the words of the documents that the run's split calls
     training documents. Some words occur in later documents only; an old vocabulary lies about."""
-    clean = _truth(e)["clean"]
+    clean = truth_of(e)["clean"]
     train = [clean[i] for i, p in e.claims["split"].items() if p == "train" and i in clean.index]
     wanted = {word for text in train for word in text.split(" ")}
     got = {_nfc(str(word)) for word in e.claims["vocabulary"]}

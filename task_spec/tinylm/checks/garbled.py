@@ -10,7 +10,7 @@ import pandas as pd
 
 from task_spec.checking import Checks, at_least, at_most
 from task_spec.model import Evidence, Measurement
-from task_spec.tinylm.checks.worlds_of import FULL, PARTS
+from task_spec.tinylm.checks.worlds_of import FULL, PARTS, spelt, truth_of
 
 check = Checks()
 # Over 20 draws at noise 0.95 the notebook's own detector finds 85 to 96%, and up to 0.8% of others.
@@ -20,11 +20,9 @@ MIN_RECALL, MAX_OTHERS = 0.75, 0.015
 def _read_rightly(e: Evidence) -> pd.DataFrame:
     """Truth and ``called`` (the part in the run's split) of the documents that were read as clauses
     P1 and P2 say: what became of the others is those clauses' matter."""
-    table = e.truth.corpus.table.set_index("doc_id")
-    texts = {str(i): str(text) for i, _, text in e.claims["documents"]}
     split = e.claims["split"]
-    ids = [i for i in table.index if texts.get(i) == table.at[i, "clean"] and i in split]
-    return table.loc[ids].assign(called=[split[i] for i in ids])
+    ids = sorted(spelt(e) & split.keys())
+    return truth_of(e).loc[ids].assign(called=[split[i] for i in ids])
 
 
 @check("P19.found", f"at least {MIN_RECALL:.0%} of the garbled documents", FULL)

@@ -8,12 +8,12 @@ _CUT = "    first, second = round(0.6 * len(order)), round(0.8 * len(order))\n"
 _COUNTED = 'print(sum(p.numel() for p in model.parameters()), "parameters")'
 
 
-def _spread(of: str, by: str) -> str:
-    """Code that spreads the stars of an array evenly, by a value of each star."""
+def _spread(by: str) -> str:
+    """Code that spreads the stars in `order` evenly, by a value of each star."""
     return (
-        f"    kind = {by}[{of}]\n"
+        f"    kind = {by}[order]\n"
         '    place = kind.groupby(kind).cumcount() / kind.groupby(kind).transform("size")\n'
-        f'    {of} = {of}[np.argsort(place.to_numpy(), kind="stable")]\n'
+        '    order = order[np.argsort(place.to_numpy(), kind="stable")]\n'
     )
 
 
@@ -27,7 +27,7 @@ STRATIFIED = Bug(
     kind=Kind.RUN,
     clauses=("P15",),
     source="statistics of all data before the split: arXiv:2207.07048; gh:Ali-Meh619/SAMBA#6",
-    plant=(Edit("stars", _CUT, _spread("order", _PLANET) + _CUT),),
+    plant=(Edit("stars", _CUT, _spread(_PLANET) + _CUT),),
     checks=("P15.test_labels",),
     repairs=(
         Repair(
@@ -37,7 +37,7 @@ STRATIFIED = Bug(
                     "stars",
                     _CUT,
                     "    last = round(0.8 * len(order))\n    order, test = order[:last], order[last:]\n"
-                    + _spread("order", _PLANET)
+                    + _spread(_PLANET)
                     + "    order = np.concatenate([order, test])\n"
                     + _CUT,
                 ),
@@ -45,7 +45,7 @@ STRATIFIED = Bug(
         ),
         Repair(
             "spread by how many curves a star has, instead of by its label",
-            (Edit("stars", _CUT, _spread("order", "star.value_counts()") + _CUT),),
+            (Edit("stars", _CUT, _spread("star.value_counts()") + _CUT),),
         ),
     ),
     near_misses=(
@@ -56,7 +56,7 @@ STRATIFIED = Bug(
                     "stars",
                     _CUT,
                     "    last = round(0.6 * len(order))\n    train, order = order[:last], order[last:]\n"
-                    + _spread("order", _PLANET)
+                    + _spread(_PLANET)
                     + "    order = np.concatenate([train, order])\n"
                     + _CUT,
                 ),
@@ -65,7 +65,7 @@ STRATIFIED = Bug(
         ),
         Repair(
             "by the label of a star's first curve alone",
-            (Edit("stars", _CUT, _spread("order", f"{_LABEL}.first()") + _CUT),),
+            (Edit("stars", _CUT, _spread(f"{_LABEL}.first()") + _CUT),),
         ),
     ),
 )
