@@ -34,10 +34,12 @@ Text that is longer, or has quotes in it, comes from standard input, by `-` in i
 
 or from files (`old=@old.txt new=@new.txt`); one newline at the end is dropped. All arguments at
 once may come as one JSON object from standard input (`call{episode} edit_cell -`). Plots are
-written to files, whose paths are printed. To read the tools' descriptions or the task again:
+written to files, whose paths are printed. To read the tools' descriptions or the task again, or to
+see how far the episode is:
 
     {play} tools{episode}
     {play} prompt{episode}
+    {play} status{episode}
 
 At the end, with the list of entries as JSON:
 

@@ -19,7 +19,7 @@ from task_spec.cli import (
     variant_seed_option,
 )
 from task_spec.composition import compose
-from task_spec.diff import plant_diff
+from task_spec.diff import brief_diff
 from task_spec.model import Bug, Draw, Task, TaskError
 from task_spec.prompt import render_prompt
 from task_spec.registry import get_task
@@ -60,7 +60,7 @@ def render_card(task: Task, variant: Variant | None = None) -> str:
         compositions=lambda level: compose(task, level),
         held_out=[bug.id for bug in task.bugs if bug.held_out],
         places=places,
-        diff=lambda bug: plant_diff(task, bug),
+        diff=lambda bug: brief_diff(task, bug),
     )
 
 

@@ -6,7 +6,7 @@ import sys
 import nbformat
 import pytest
 
-from task_spec.diff import plant_diff
+from task_spec.diff import brief_diff, plant_diff
 from task_spec.registry import get_task
 
 
@@ -56,11 +56,23 @@ def test_card_shows_prompt_bugs_sources_and_bounds():
     for bug in task.bugs:
         assert f"### {bug.id} " in done.stdout
         assert bug.source in done.stdout
-        assert plant_diff(task, bug) in done.stdout
+        assert brief_diff(task, bug) in done.stdout
         assert all(repair.why in done.stdout for repair in (*bug.repairs, *bug.near_misses))
     for check in task.checks:
         assert f"| {check.id} | {check.bound} |" in done.stdout
     assert "# Repair a notebook that is silently wrong" in done.stdout
+
+
+def test_a_brief_diff_has_all_that_a_bug_adds_and_folds_long_removals():
+    task = get_task("transits")
+    folded = 0
+    for bug in task.bugs:
+        whole, brief = (diff(task, bug).splitlines() for diff in (plant_diff, brief_diff))
+        added = [line for line in whole if line.startswith("+") and not line.startswith("+++")]
+        assert [line for line in brief if line.startswith("+")] == added
+        assert len(brief) < len(whole)
+        folded += any(line.startswith("- … and ") for line in brief)
+    assert 0 < folded < len(task.bugs)
 
 
 @pytest.mark.parametrize(
