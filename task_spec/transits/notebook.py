@@ -61,8 +61,8 @@
 #   Two such targets are one star too. At least 85% of such pairs are found, and at most 2% of all
 #   targets are joined with another star's.
 # - **P18 Labels.** `labels.csv` was filled in by hand. In two runs of 25 to 40 consecutive rows
-#   all entries (magnitude and label together) slipped down by a row, and the run's last entry
-#   stands in its first row. They are moved back: each target is used with its own label. At most
+#   the entries (magnitude and label together) stand in wrong rows of their run, in every survey
+#   in the same two ways. They are moved back: each target is used with its own label. At most
 #   10 targets of a survey have a wrong label in the end.
 
 # %% id="setup"
@@ -112,28 +112,39 @@ def magnitudes(survey):
     return pd.Series(mag).groupby(survey["target_id"].to_numpy()).mean()
 
 
-def slipped_run(noted, measured, lengths=range(25, 41)):
-    """First and last row of the run whose magnitudes fit best if its entries move up by a row."""
-    here = (noted - measured) ** 2
-    above = (noted[1:] - measured[:-1]) ** 2  # the entry of row i + 1 against row i
-    gain = np.concatenate([[0], np.cumsum(here[1:] - above)])
-    best = (-np.inf, 0, 0)
+def down_a_row(n):
+    """Of which row each row of a run holds the entry: of the one above, the first of the last."""
+    return np.roll(np.arange(n), 1)
+
+
+def across_columns(n):
+    """The same where two columns were copied line by line: of 0, h, 1, h + 1, 2 and so on."""
+    return np.argsort(np.arange(n) % math.ceil(n / 2), kind="stable")
+
+
+def misplaced_run(noted, measured, way, lengths=range(25, 41)):
+    """How much better the magnitudes of a run fit if its entries were misplaced in that way, for
+    the best run; its rows, and of which row each of them holds the entry."""
+    best = (-np.inf, None, None)
     for n in lengths:
-        first, last = np.arange(len(noted) - n + 1), np.arange(n - 1, len(noted))
-        wrapped = here[first] - (noted[first] - measured[last]) ** 2
-        total = gain[last] - gain[first] + wrapped
-        at = int(total.argmax())
-        best = max(best, (total[at], at, at + n - 1))
-    return best[1:]
+        entry, own = (np.lib.stride_tricks.sliding_window_view(x, n) for x in (noted, measured))
+        gain = ((entry - own) ** 2 - (entry - own[:, way(n)]) ** 2).sum(1)
+        first = int(gain.argmax())
+        if gain[first] > best[0]:
+            best = (gain[first], first + np.arange(n), first + way(n))
+    return best
 
 
 def moved_back(sheet, measured):
-    """The sheet with the entries of its two slipped runs moved up by a row."""
+    """The sheet with the entries of its two runs, the surer one first, back in their own rows."""
     sheet, own = sheet.copy(), measured.loc[sheet["target_id"]].to_numpy()
-    for _ in range(2):
-        first, last = slipped_run(sheet["mag"].to_numpy(), own)
-        run = sheet.index[first : last + 1]
-        sheet.loc[run, ["mag", "label"]] = np.roll(sheet.loc[run, ["mag", "label"]], -1, axis=0)
+    ways = [down_a_row, across_columns]
+    while ways:
+        runs = [misplaced_run(sheet["mag"].to_numpy(), own, way) for way in ways]
+        surer = int(np.argmax([gain for gain, _, _ in runs]))
+        _, rows, right = runs[surer]
+        sheet.loc[right, ["mag", "label"]] = sheet.loc[rows, ["mag", "label"]].to_numpy()
+        del ways[surer]
     return sheet
 
 

@@ -71,7 +71,7 @@ class Survey:
         sheet = self.sheet[["target_id", "mag"]]
         return sheet.assign(label=label.loc[self.sheet["entry_of"]].to_numpy())
 
-    def slipped(self) -> set[str]:
+    def misplaced(self) -> set[str]:
         """Targets whose row of the sheet holds the entry of another."""
         moved = self.sheet["target_id"] != self.sheet["entry_of"]
         return set(self.sheet["target_id"][moved])
@@ -104,13 +104,14 @@ def draw_survey(
     noise: float = 0.0,
     reobserved: float = 0.18,
     copied: float = 0.12,
-    runs: int = 2,
+    misplaced: bool = True,
 ) -> Survey:
     """Draw a survey of ``stars`` physical stars.
 
     A share ``reobserved`` of them is observed under two ids, ``copied`` times as many targets as
-    there are stars are second extractions, ``runs`` runs of the label sheet slipped. ``noise`` (0
-    to 1) makes second extractions and slipped runs harder to find.
+    there are stars are second extractions. With ``misplaced`` two runs of the label sheet hold
+    their entries in wrong rows. ``noise`` (0 to 1) makes second extractions and such runs harder to
+    find.
     """
     rng = np.random.default_rng(seed)
     planets = _planets(rng, stars)
@@ -118,7 +119,7 @@ def draw_survey(
     by_target = _exposures(rng, targets, planets, noise)
     curves, flux = _tables(rng, targets, by_target)
     measured = targets.assign(mag=targets["target_id"].map(_magnitudes(curves, flux)))
-    return Survey(targets, curves, flux, draw_sheet(rng, measured, runs, noise))
+    return Survey(targets, curves, flux, draw_sheet(rng, measured, noise, misplaced=misplaced))
 
 
 def _positions(rng: np.random.Generator, stars: int) -> Floats:

@@ -110,7 +110,7 @@ def _prelude(rigged: tuple[float, ...] | None = None) -> str:
 
 def _hidden(seed: int, stars: int, noise: float) -> Survey:
     """Half of the stars are seen twice, so that a leak by position has many chances to show."""
-    return _draw(seed, stars, noise=noise, reobserved=0.5, runs=0)
+    return _draw(seed, stars, noise=noise, reobserved=0.5, misplaced=False)
 
 
 def _stage(
@@ -147,7 +147,8 @@ def _with_planets_in_test(survey: Survey, small: Evidence) -> Survey:
     """Give a planet to all targets that the run on the small draw used for testing only: so that
     the share of planets moves, however it is weighted.
 
-    Not where the sheet slipped: there a label may have come to a target of another part.
+    Not where entries of the sheet are misplaced: there a label may have come to a target of another
+    part.
     """
     split = small.claims["split"]
     part = survey.curves["curve_id"].map(split)

@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
-from task_spec.model import Bug, Draw, Edit, Kind, Repair, Row, Rows
+from task_spec.model import Bug, Ceiling, Draw, Edit, Kind, Repair, Row, Rows
 from task_spec.source import functions
-from task_spec.transits.ceiling import ceiling_of
 from task_spec.transits.seams import SOURCE
+from task_spec.transits.sheet_ceiling import MIN_PRECISION, MIN_RECALL
 from task_spec.transits.worlds import published_survey
 
-_ROLL = (
-    '        sheet.loc[run, ["mag", "label"]] = '
-    'np.roll(sheet.loc[run, ["mag", "label"]], -1, axis=0)\n'
+_WAYS = "    ways = [down_a_row, across_columns]\n"
+_LOOP = "    while ways:\n"
+_SURER = (
+    '        runs = [misplaced_run(sheet["mag"].to_numpy(), own, way) for way in ways]\n'
+    "        surer = int(np.argmax([gain for gain, _, _ in runs]))\n"
+    "        _, rows, right = runs[surer]\n"
 )
+_MOVED = (
+    '        sheet.loc[right, ["mag", "label"]] = sheet.loc[rows, ["mag", "label"]].to_numpy()\n'
+)
+_NEXT = "        del ways[surer]\n"
 
 
-def _slipped(draw: Draw) -> frozenset[Row]:
-    return frozenset((target_id,) for target_id in published_survey(draw).slipped())
+def _misplaced(draw: Draw) -> frozenset[Row]:
+    return frozenset((target_id,) for target_id in published_survey(draw).misplaced())
 
 
-LABEL_SLIP = Bug(
-    id="label_slip",
-    title="two runs of the label sheet slipped by a row and are used as they stand: the sheet as a "
-    "whole agrees with the curves, its runs don't",
+MISPLACED_LABELS = Bug(
+    id="misplaced_labels",
+    title="two runs of the label sheet stand in wrong rows, one slipped by a row, one copied across "
+    "two columns, and are used as they are: the sheet as a whole agrees with the curves, its runs "
+    "don't",
     kind=Kind.DATA,
     clauses=("P18",),
     source="label errors: Northcutt et al. arXiv:2103.14749; files paired off by one: "
-    "gh:minar09/cp-vton-plus#8",
+    "gh:minar09/cp-vton-plus#8; two columns read across, line by line: gh:xberg-io/xberg#1345",
     plant=(
         Edit(
             "load",
-            functions(SOURCE, "load", "slipped_run", "moved_back"),
+            functions(SOURCE, "load", "down_a_row", "moved_back"),
             "def checked(sheet, measured):\n"
             '    """The sheet, if its magnitudes are on the scale of the curves."""\n'
             '    difference = sheet["mag"] - measured.loc[sheet["target_id"]].to_numpy()\n'
@@ -46,56 +54,82 @@ LABEL_SLIP = Bug(
             (
                 Edit(
                     "load",
-                    "here = (noted - measured) ** 2",
-                    "here = np.minimum((noted - measured) ** 2, 4)",
-                ),
-                Edit(
-                    "load",
-                    "above = (noted[1:] - measured[:-1]) ** 2",
-                    "above = np.minimum((noted[1:] - measured[:-1]) ** 2, 4)",
-                ),
-                Edit(
-                    "load",
-                    "(noted[first] - measured[last]) ** 2",
-                    "np.minimum((noted[first] - measured[last]) ** 2, 4)",
+                    "((entry - own) ** 2 - (entry - own[:, way(n)]) ** 2)",
+                    "(\n"
+                    "            np.minimum((entry - own) ** 2, 4)\n"
+                    "            - np.minimum((entry - own[:, way(n)]) ** 2, 4)\n"
+                    "        )",
                 ),
             ),
         ),
         Repair(
-            "as many runs as are significant",
+            "as many runs as are significant, each in the way that fits it best",
             (
-                Edit("load", "    return best[1:]\n", "    return best\n"),
-                Edit("load", "    for _ in range(2):\n", "    for _ in range(4):\n"),
+                Edit("load", _LOOP, "    for _ in range(4):\n"),
                 Edit(
                     "load",
-                    '        first, last = slipped_run(sheet["mag"].to_numpy(), own)\n',
-                    '        gain, first, last = slipped_run(sheet["mag"].to_numpy(), own)\n'
-                    '        scatter = 1.4826 * np.median(np.abs(sheet["mag"].to_numpy() - own))\n'
-                    "        if gain < 30 * scatter**2:\n"
+                    _SURER,
+                    _SURER + '        scatter = 1.4826 * np.median(np.abs(sheet["mag"] - own))\n'
+                    "        if runs[surer][0] < 30 * scatter**2:\n"
                     "            break\n",
+                ),
+                Edit("load", _NEXT, ""),
+            ),
+        ),
+        Repair(
+            "labels alone are moved, and magnitudes of the run struck out",
+            (
+                Edit(
+                    "load",
+                    _MOVED,
+                    '        sheet.loc[right, "label"] = sheet.loc[rows, "label"].to_numpy()\n'
+                    '        sheet.loc[rows, "mag"] = own[rows]\n',
                 ),
             ),
         ),
     ),
     near_misses=(
         Repair(
-            "labels moved and magnitudes left: the second search finds the first run again",
-            (
-                Edit(
-                    "load",
-                    _ROLL,
-                    '        sheet.loc[run, "label"] = np.roll(sheet.loc[run, "label"], -1)\n',
-                ),
-            ),
+            "both runs are taken for ones that slipped down by a row",
+            (Edit("load", _WAYS, "    ways = [down_a_row, down_a_row]\n"),),
             obvious=True,
         ),
         Repair(
-            "only the run that is easiest to see",
-            (Edit("load", "    for _ in range(2):\n", "    for _ in range(1):\n"),),
+            "only the run that slipped",
+            (Edit("load", _WAYS, "    ways = [down_a_row]\n"),),
         ),
         Repair(
-            "moved further down",
-            (Edit("load", '["mag", "label"]], -1, axis=0)', '["mag", "label"]], 1, axis=0)'),),
+            "the two columns put together the other way round: the entries of every other row first",
+            (
+                Edit(
+                    "load",
+                    'np.argsort(np.arange(n) % math.ceil(n / 2), kind="stable")',
+                    'np.argsort(np.arange(n) % 2, kind="stable")',
+                ),
+            ),
+        ),
+        Repair(
+            "in either run the brightest entry to the brightest target, the next to the next: "
+            "magnitudes are too rough for that",
+            (
+                Edit(
+                    "load",
+                    _SURER,
+                    _SURER + '        noted = sheet["mag"].to_numpy()\n'
+                    "        rows, right = rows[np.argsort(noted[rows])], rows[np.argsort(own[rows])]\n",
+                ),
+            ),
+        ),
+        Repair(
+            "entries that do not fit their target's magnitude struck out, as if it had no planet",
+            (
+                Edit(
+                    "load",
+                    _WAYS + _LOOP + _SURER + _MOVED + _NEXT,
+                    '    off = np.abs(sheet["mag"] - own)\n'
+                    '    sheet.loc[off > 3 * 1.4826 * off.median(), "label"] = 0\n',
+                ),
+            ),
         ),
         Repair(
             "the sheet sorted by target first, which tears its runs apart",
@@ -103,7 +137,10 @@ LABEL_SLIP = Bug(
                 Edit(
                     "load",
                     'moved_back(pd.read_csv(folder / "labels.csv"), magnitudes(survey))',
-                    'moved_back(\n            pd.read_csv(folder / "labels.csv").sort_values("target_id"), magnitudes(survey)\n        )',
+                    "moved_back(\n"
+                    '            pd.read_csv(folder / "labels.csv").sort_values("target_id", ignore_index=True),\n'
+                    "            magnitudes(survey),\n"
+                    "        )",
                 ),
             ),
         ),
@@ -111,11 +148,18 @@ LABEL_SLIP = Bug(
     rows=Rows(
         meaning="`target_id` whose row of `labels.csv` holds the entry of another target",
         size=1,
-        min_precision=0.85,
-        min_recall=0.8,
-        of=_slipped,
-        ceiling=ceiling_of("label_slip"),
+        min_precision=MIN_PRECISION,
+        min_recall=MIN_RECALL,
+        of=_misplaced,
+        ceiling=(
+            Ceiling(0.0, 0.996, 0.998, 20, 20),
+            Ceiling(0.25, 0.996, 0.998, 20, 20),
+            Ceiling(0.5, 0.996, 0.997, 20, 20),
+            Ceiling(0.75, 0.996, 0.994, 20, 20),
+            Ceiling(0.95, 0.993, 0.992, 20, 20),
+            Ceiling(1.0, 0.990, 0.988, 20, 20),
+        ),
     ),
 )
 
-BUGS = (LABEL_SLIP,)
+BUGS = (MISPLACED_LABELS,)
