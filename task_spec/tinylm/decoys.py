@@ -27,13 +27,13 @@ DECOYS = (
     ),
     Decoy(
         "garbled",
-        "pairs, after = known[0][a, b] - own[0][a, b], known[1][a] - own[1][a]",
-        "a training text is judged by the others; what follows a word never comes out below 0",
+        "others = pairs[a, b] - own * (same & (b == b[:, None])).sum(0)",
+        "a training text is judged by the others; the counts that are left are never below 0",
     ),
     Decoy(
         "garbled",
-        "run = min(0.0, run + math.log((pairs / share + PRIOR) / (after + PRIOR)))",
-        "starts anew where the sum would be above 0: so it finds the lowest sum of any stretch",
+        "stretches = np.exp(total[first] - total[np.minimum(last + 2, words)])",
+        "the word behind a stretch has lost the word before it, too; behind the last one is none",
     ),
     Decoy(
         "split",

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,72 +18,109 @@ from task_spec.model import Ceiling, Draw
 from task_spec.rows import RowScore, ceilings
 from task_spec.tinylm.ceiling import summed_paths
 from task_spec.tinylm.copying import MIN_CHARACTERS
-from task_spec.tinylm.garbling import MIN_WORDS
+from task_spec.tinylm.garbling import MIN_STRETCH, MIN_WORDS
 from task_spec.tinylm.language import draw_corpus
 
 MIN_PRECISION, MIN_RECALL = 0.82, 0.82
-MAX_ODDS = -9.0
 PRIOR = 10.0  # transitions that follow the words' own frequencies, added to those of each word
+SHARE = 0.06  # of documents that are garbled, as P19 says
 Detector = Callable[[Sequence[str], Sequence[bool]], list[bool]]
+Floats = np.ndarray[Any, Any]
 
 
+@dataclass(frozen=True)
 class _Order:
-    """Which word follows which in some texts, and how often."""
+    """Which word follows which in training texts: ``pairs`` (words+1, words+1), counts by the
+    texts' weights; ``numbers`` of the words, the last one for all words that no such text has."""
 
-    def __init__(self, texts: Iterable[str]) -> None:
-        words = [text.split(" ") for text in texts]
-        self.pairs = Counter(p for own in words for p in pairwise(own))
-        self.after = Counter(word for own in words for word in own[:-1])
-        self.before = Counter(word for own in words for word in own[1:])
+    numbers: dict[str, int]
+    pairs: Floats
 
-    def odds(self, text: str, own: _Order) -> list[float]:
-        """Log odds of each word of a text but the first: after the word before it, against
-        anywhere; without the counts of ``own``, which the text itself brought in."""
-        words, found = text.split(" "), []
-        for a, b in pairwise(words):
-            share = self.before[b] / self.before.total()
-            pairs = self.pairs[a, b] - own.pairs[a, b]
-            after = self.after[a] - own.after[a]
-            chance = (pairs + PRIOR * share) / (after + PRIOR)
-            found.append(math.log(chance / share) if share else 0.0)
-        return found
+    @classmethod
+    def of(cls, texts: Sequence[str], weights: Floats) -> _Order:
+        """Of texts with a weight each; those of weight 0 teach nothing."""
+        teach = [(text.split(" "), w) for text, w in zip(texts, weights, strict=True) if w > 0]
+        numbers = {w: i for i, w in enumerate(sorted({w for own, _ in teach for w in own}))}
+        pairs = np.zeros((len(numbers) + 1, len(numbers) + 1))
+        for own, weight in teach:
+            row = [numbers[word] for word in own]
+            np.add.at(pairs, (row[:-1], row[1:]), weight)
+        return cls(numbers, pairs)
 
+    def odds(self, texts: Sequence[str], own: Floats) -> list[Floats]:
+        """For each text the log odds of its words but the first: after the word before it, against
+        anywhere; without the counts that the text itself brought in, by its weight in ``own``."""
+        after, before = self.pairs.sum(1), self.pairs.sum(0)
+        return [
+            self._odds(text.split(" "), weight, after, before / before.sum())
+            for text, weight in zip(texts, own, strict=True)
+        ]
 
-def _odds(
-    texts: Sequence[str], training: Sequence[bool], *, left_out: bool = True
-) -> list[list[float]]:
-    """The log odds of each text, by training texts; ``left_out``: by the others among them."""
-    known = _Order(text for text, used in zip(texts, training, strict=True) if used)
-    owned = [used and left_out for used in training]
-    return [
-        known.odds(text, _Order([text] if own else []))
-        for text, own in zip(texts, owned, strict=True)
-    ]
-
-
-def _lowest_sum(odds: Sequence[float]) -> float:
-    """The lowest sum of a stretch, at most 0."""
-    lowest = run = 0.0
-    for value in odds:
-        run = min(0.0, run + value)
-        lowest = min(lowest, run)
-    return lowest
+    def _odds(self, words: list[str], own: float, after: Floats, shares: Floats) -> Floats:
+        row = np.array([self.numbers.get(word, len(self.numbers)) for word in words])
+        a, b = row[:-1], row[1:]
+        same = a == a[:, None]
+        pairs = self.pairs[a, b] - own * (same & (b == b[:, None])).sum(0)
+        share = np.maximum(shares[b], 1e-9)
+        chance = (pairs + PRIOR * share) / (after[a] - own * same.sum(0) + PRIOR)
+        known: Floats = np.where(shares[b] > 0, np.log(chance / share), 0.0)
+        return known
 
 
-def worst_stretch(texts: Sequence[str], training: Sequence[bool]) -> list[bool]:
-    """The reference: the stretch whose order is worst, by training texts other than the text."""
-    return [_lowest_sum(odds) < MAX_ODDS for odds in _odds(texts, training)]
+def _odds(texts: Sequence[str], training: Sequence[bool]) -> list[Floats]:
+    """The log odds of each text, by the other training texts."""
+    weights = np.array(training, dtype=float)
+    return _Order.of(texts, weights).odds(texts, weights)
+
+
+def _stretch_odds(odds: Floats) -> float:
+    """Odds that a text is garbled, from the log odds of its words: the mean over all stretches.
+    A stretch has lost the order into each of its words and into the one behind it."""
+    words = len(odds) + 1
+    if words < MIN_WORDS:
+        return 0.0
+    until = np.concatenate([[0.0, 0.0], np.cumsum(odds)])
+    first, last = np.triu_indices(words, MIN_STRETCH - 1)
+    stretches = np.exp(until[first] - until[np.minimum(last + 2, words)])
+    return SHARE / (1 - SHARE) * float(stretches.mean())
+
+
+def summed_stretches(
+    texts: Sequence[str], training: Sequence[bool], *, rounds: int = 2, left_out: bool = True
+) -> list[bool]:
+    """The reference: odds of being garbled, averaged over where the stretch may be, by training
+    texts other than the text (``left_out``). In a second round, training texts count by how
+    likely they are sound."""
+    weights, found = np.array(training, dtype=float), np.zeros(len(texts))
+    for _ in range(rounds):
+        odds = _Order.of(texts, weights).odds(texts, weights * left_out)
+        found = np.array([_stretch_odds(own) for own in odds])
+        weights = np.array(training) / (1 + found)
+    return [bool(value > 1) for value in found]
 
 
 def own_order_counted(texts: Sequence[str], training: Sequence[bool]) -> list[bool]:
     """The same, but a training text vouches for its own order."""
-    return [_lowest_sum(odds) < MAX_ODDS for odds in _odds(texts, training, left_out=False)]
+    return summed_stretches(texts, training, left_out=False)
 
 
-def whole_text(texts: Sequence[str], training: Sequence[bool]) -> list[bool]:
+def lowest_sum(
+    texts: Sequence[str], training: Sequence[bool], max_odds: float = -9.0
+) -> list[bool]:
+    """The stretch whose order is worst, by a fixed limit of its sum of log odds. At noise 0.95 a
+    limit of -7.5 would do as well as the reference; a solver would have to guess it."""
+
+    def lowest(odds: Floats) -> float:
+        until = np.concatenate([[0.0], np.cumsum(odds)])
+        return float(np.min(until - np.maximum.accumulate(until)))
+
+    return [lowest(odds) < max_odds for odds in _odds(texts, training)]
+
+
+def whole_text(texts: Sequence[str], training: Sequence[bool], max_odds: float = 0.6) -> list[bool]:
     """A simple detector: mean log odds of a whole text. The limit is the best one at noise 0.95; a
     solver would have to guess it."""
-    return [bool(odds) and sum(odds) / len(odds) < 0.37 for odds in _odds(texts, training)]
+    return [len(odds) > 0 and float(odds.mean()) < max_odds for odds in _odds(texts, training)]
 
 
 def rare_words(texts: Sequence[str], training: Sequence[bool]) -> list[bool]:
@@ -96,7 +134,8 @@ def rare_words(texts: Sequence[str], training: Sequence[bool]) -> list[bool]:
 
 
 DETECTORS: dict[str, Detector] = {
-    "reference": worst_stretch,
+    "reference": summed_stretches,
+    "lowest sum": lowest_sum,
     "own order counted": own_order_counted,
     "whole text": whole_text,
     "rare words": rare_words,

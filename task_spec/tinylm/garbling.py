@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 MIN_WORDS = 12  # a shorter document is not garbled: too little would be seen of it
-MIN_STRETCH = 7  # [words]
+MIN_STRETCH = 5  # [words]
 _TRIES = 20
 
 

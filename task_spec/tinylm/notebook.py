@@ -52,7 +52,7 @@
 #   marks included), divided by the number of characters of their texts (spaces included).
 # - **P18 Prediction.** For each document of a folder, `predict` gives the final model's
 #   probabilities of what comes next after the document's last word.
-# - **P19 Garbled.** In about 6% of the documents, training documents among them, a stretch of 7 or
+# - **P19 Garbled.** In about 6% of the documents, training documents among them, a stretch of 5 or
 #   more consecutive words stands in random order; no word is changed, lost or added. They have at
 #   least 12 words, and are neither copies (P4) nor originals of copies. Garbled documents belong to
 #   no split. What is garbled is judged by training documents. In a corpus of full size, at least
@@ -64,7 +64,6 @@ import copy
 import json
 import math
 from collections import Counter
-from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -186,42 +185,57 @@ def copy_odds(words, places, inside, chance):
 
 
 # %% id="garbled"
-MIN_GARBLED, PRIOR, MAX_ODDS = 12, 10.0, -9.0
+MIN_GARBLED, MIN_STRETCH, SHARE, PRIOR = 12, 5, 0.06, 10.0
 
 
-def count_transitions(texts):
-    """How often, in some texts, one word follows another, and has any word after or before it."""
-    words = [text.split(" ") for text in texts]
-    pairs = Counter(pair for own in words for pair in pairwise(own))
-    after = Counter(word for own in words for word in own[:-1])
-    before = Counter(word for own in words for word in own[1:])
-    return pairs, after, before
+def count_transitions(steps, weights, size):
+    """How often, in texts that count by their weights, one of `size` words follows another, and
+    has any word after or before it."""
+    pairs = np.zeros((size, size))
+    for step, weight in zip(steps, weights):
+        np.add.at(pairs, step, weight)
+    return pairs, pairs.sum(1), pairs.sum(0)
 
 
-def worst_stretch(text, known, own):
-    """The lowest sum over a stretch of a text of the log odds of each word: after the word before
-    it, as training texts have it, against anywhere. The counts that are its own are taken out."""
-    words, total = text.split(" "), known[2].total()
-    lowest = run = 0.0
-    for a, b in pairwise(words):
-        share = known[2][b] / total
-        if share > 0:
-            pairs, after = known[0][a, b] - own[0][a, b], known[1][a] - own[1][a]
-            run = min(0.0, run + math.log((pairs / share + PRIOR) / (after + PRIOR)))
-            lowest = min(lowest, run)
-    return lowest
+def order_odds(step, own, known):
+    """Log odds of each word of a text but the first: after the word before it, as training texts
+    have it, against anywhere. What the text itself brought in, by weight `own`, is taken out."""
+    pairs, after, before = known
+    a, b = step
+    same = a == a[:, None]
+    share = before[b] / before.sum()
+    others = pairs[a, b] - own * (same & (b == b[:, None])).sum(0)
+    odds = (others / np.maximum(share, 1e-9) + PRIOR) / (after[a] - own * same.sum(0) + PRIOR)
+    return np.where(share > 0, np.log(odds), 0.0)
+
+
+def garbled_odds(odds):
+    """Odds that a text is garbled, from the log odds of its words: the mean over all stretches of
+    how much likelier chance is to have put their words there, and the word behind them; 0 for a
+    short text."""
+    words = len(odds) + 1
+    if words < MIN_GARBLED:
+        return 0.0
+    total = np.concatenate([[0.0, 0.0], np.cumsum(odds)])
+    first, last = np.triu_indices(words, MIN_STRETCH - 1)
+    stretches = np.exp(total[first] - total[np.minimum(last + 2, words)])
+    return SHARE / (1 - SHARE) * stretches.mean()
 
 
 def find_garbled(texts, training):
     """Booleans: in which texts a stretch of words is out of order. `training`: booleans too, which
     of them are training texts, from which the order is learnt."""
-    known = count_transitions(text for text, used in zip(texts, training) if used)
-    found = []
-    for text, used in zip(texts, training):
-        own = count_transitions([text] if used else [])
-        long = text.count(" ") + 1 >= MIN_GARBLED
-        found.append(long and worst_stretch(text, known, own) < MAX_ODDS)
-    return found
+    words = [text.split(" ") for text in texts]
+    known = sorted({word for own, used in zip(words, training) if used for word in own})
+    number = {word: i for i, word in enumerate(known)}  # all other words: the number after these
+    rows = [np.array([number.get(word, len(number)) for word in own]) for own in words]
+    steps = [(row[:-1], row[1:]) for row in rows]
+    weights = np.array(training, dtype=float)
+    for _ in range(2):  # the second time training texts count less that seem to be garbled
+        known = count_transitions(steps, weights, len(number) + 1)
+        odds = [garbled_odds(order_odds(step, own, known)) for step, own in zip(steps, weights)]
+        weights = np.array(training) / (1 + np.array(odds))
+    return [value > 1 for value in odds]
 
 
 # %% id="split"

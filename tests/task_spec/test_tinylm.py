@@ -14,6 +14,7 @@ from task_spec.tinylm.ceiling import DETECTORS, ceiling
 from task_spec.tinylm.copying import edited_copy
 from task_spec.tinylm.garbled_ceiling import ceiling as garbled_ceiling
 from task_spec.tinylm.garbled_ceiling import score as garbled_score
+from task_spec.tinylm.garbled_ceiling import summed_stretches
 from task_spec.tinylm.garbling import MIN_STRETCH, MIN_WORDS, garble, kept_transitions
 from task_spec.tinylm.grammar import END, MAX_WORDS, SOURCES, draw_grammar
 from task_spec.tinylm.language import FULL, SMALL, draw_corpus
@@ -143,8 +144,8 @@ def test_a_garbled_text_has_the_same_words_in_another_order(grammar):
             short, whole = garble(rng, words, 1.0), garble(rng, words, 0.0)
             assert sorted(short) == sorted(whole) == sorted(words)
             assert _stretch(words, short) <= MIN_STRETCH
-            # A stretch of 7 has six transitions and two to its neighbours.
-            assert kept_transitions(words, short) <= n - 1 - 5
+            # A stretch of 5 has four transitions and two to its neighbours.
+            assert kept_transitions(words, short) <= n - 1 - 4
             assert kept_transitions(words, whole) <= n // 3
 
 
@@ -242,6 +243,43 @@ def test_garbled_documents_are_seen_by_their_order_alone():
         assert garbled_score(draw).reaches(rows)
         for naive in ("own order counted", "rare words"):
             assert not garbled_score(draw, naive).reaches(rows)
+    assert not garbled_score(Draw(21, 0.95), "whole text").reaches(rows)
+
+
+@pytest.fixture(scope="module")
+def garbled_cell():
+    """What the notebook's cell defines."""
+    cell = {"np": np}
+    exec(TASK.cells["garbled"].source, cell)
+    return cell
+
+
+def test_the_notebook_finds_the_garbled_documents_that_the_reference_finds(garbled_cell):
+    table = draw_corpus(21, 0.95, SMALL).table
+    texts, training = table["clean"].tolist(), (table["part"] == "train").tolist()
+    found = garbled_cell["find_garbled"](texts, training)
+    assert found == summed_stretches(texts, training)
+    assert 0 < sum(found) < len(texts) / 4
+
+
+def test_odds_of_being_garbled_are_a_mean_over_all_stretches(garbled_cell):
+    odds = np.random.default_rng(8).normal(size=13)  # of the words 1 to 13
+    into = dict(enumerate(odds, start=1))
+    stretches = [range(i, j) for i in range(14) for j in range(i + MIN_STRETCH, 15)]
+    # The order is lost into each word and into the one behind them; nothing stands before word 0.
+    by_chance = [
+        np.exp(-sum(into.get(word, 0.0) for word in [*words, words[-1] + 1])) for words in stretches
+    ]
+    expected = 0.06 / 0.94 * np.mean(by_chance)
+    assert garbled_cell["garbled_odds"](odds) == pytest.approx(expected)
+    assert garbled_cell["garbled_odds"](odds[: MIN_WORDS - 2]) == 0
+
+
+def test_a_garbled_text_does_not_vouch_for_itself(garbled_cell):
+    texts = [*["a b c d e f g h i j k l m n"] * 30, "a c e g i k m b d f h j l n"]
+    training = [True] * len(texts)
+    assert garbled_cell["find_garbled"](texts, training) == [False] * 30 + [True]
+    assert summed_stretches(texts, training)[-1]
 
 
 @pytest.mark.matrix

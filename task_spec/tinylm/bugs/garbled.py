@@ -8,10 +8,21 @@ from task_spec.tinylm.garbled_ceiling import MIN_PRECISION, MIN_RECALL
 from task_spec.tinylm.seams import SOURCE
 from task_spec.tinylm.worlds import garbled_documents
 
-_DETECTOR = "MIN_GARBLED, PRIOR, MAX_ODDS = 12, 10.0, -9.0\n\n\n" + functions(
+_DETECTOR = "MIN_GARBLED, MIN_STRETCH, SHARE, PRIOR = 12, 5, 0.06, 10.0\n\n\n" + functions(
     SOURCE, "garbled", "count_transitions", "find_garbled"
 )
-_COUNTED = "count_transitions([text] if used else [])"
+_SUMMED = (
+    "    total = np.concatenate([[0.0, 0.0], np.cumsum(odds)])\n"
+    "    first, last = np.triu_indices(words, MIN_STRETCH - 1)\n"
+    "    stretches = np.exp(total[first] - total[np.minimum(last + 2, words)])\n"
+    "    return SHARE / (1 - SHARE) * stretches.mean()\n"
+)
+_ROUNDS = (
+    "    for _ in range(2):  # the second time training texts count less that seem to be garbled\n"
+    "        known = count_transitions(steps, weights, len(number) + 1)\n"
+    "        odds = [garbled_odds(order_odds(step, own, known)) for step, own in zip(steps, weights)]\n"
+    "        weights = np.array(training) / (1 + np.array(odds))\n"
+)
 
 
 def _detector(constants: str, body: str) -> tuple[Edit, ...]:
@@ -48,55 +59,32 @@ GARBLED_WORDS = Bug(
             (
                 Edit(
                     "garbled",
-                    "    known = count_transitions(text for text, used in zip(texts, training) if used)\n"
-                    "    found = []\n"
-                    "    for text, used in zip(texts, training):\n"
-                    "        own = count_transitions([text] if used else [])\n",
-                    '    learnt = [text if used else "" for text, used in zip(texts, training)]\n'
-                    "    whole = count_transitions(learnt)\n"
-                    "    folds = [\n"
-                    "        count_transitions(text for i, text in enumerate(learnt) if i % 8 != k)\n"
-                    "        for k in range(8)\n"
+                    _ROUNDS,
+                    "    fold = np.where(training, np.arange(len(texts)) % 8, 8)\n"
+                    "    known = [\n"
+                    "        count_transitions(steps, weights * (fold != k), len(number) + 1) for k in range(9)\n"
                     "    ]\n"
-                    "    own, found = count_transitions([]), []\n"
-                    "    for i, (text, used) in enumerate(zip(texts, training)):\n"
-                    "        known = folds[i % 8] if used else whole\n",
-                ),
-                Edit(
-                    "garbled",
-                    "PRIOR, MAX_ODDS = 12, 10.0, -9.0",
-                    "PRIOR, MAX_ODDS = 12, 10.0, -8.7",
+                    "    odds = [garbled_odds(order_odds(step, 0.0, known[k])) for step, k in zip(steps, fold)]\n",
                 ),
             ),
         ),
         Repair(
-            "the worst six transitions in a row",
+            "the worst seven transitions in a row",
             (
                 Edit(
                     "garbled",
-                    "    lowest = run = 0.0\n",
-                    "    odds = []\n",
-                ),
-                Edit(
-                    "garbled",
-                    "            run = min(0.0, run + math.log((pairs / share + PRIOR) / (after + PRIOR)))\n"
-                    "            lowest = min(lowest, run)\n"
-                    "    return lowest\n",
-                    "            odds.append(math.log((pairs / share + PRIOR) / (after + PRIOR)))\n"
-                    "    return min(sum(odds[i : i + 6]) for i in range(max(1, len(odds) - 5)))\n",
-                ),
-                Edit(
-                    "garbled",
-                    "PRIOR, MAX_ODDS = 12, 10.0, -9.0",
-                    "PRIOR, MAX_ODDS = 12, 10.0, -7.2",
+                    _SUMMED,
+                    "    total = np.concatenate([[0.0], np.cumsum(odds)])\n"
+                    "    return np.exp(np.max(total[:-7] - total[7:]) - 5.8)\n",
                 ),
             ),
         ),
         Repair(
             "transitions that were seen against those that chance would bring, in the worst stretch",
             _detector(
-                "MIN_GARBLED, SEEN, MAX_ODDS = 12, 0.05, -11.3",
-                '    pairs = [list(pairwise(text.split(" "))) for text in texts]\n'
+                "MIN_GARBLED, SEEN, MAX_ODDS = 12, 0.05, -10.0",
+                '    words = [text.split(" ") for text in texts]\n'
+                "    pairs = [list(zip(own, own[1:])) for own in words]\n"
                 "    known = Counter(pair for own, used in zip(pairs, training) if used for pair in own)\n"
                 "    first, second = Counter(), Counter()\n"
                 "    for (a, b), n in known.items():\n"
@@ -119,7 +107,7 @@ GARBLED_WORDS = Bug(
     near_misses=(
         Repair(
             "the order is looked at, but a garbled training document vouches for its own",
-            (Edit("garbled", _COUNTED, "count_transitions([])"),),
+            (Edit("garbled", "(order_odds(step, own, known))", "(order_odds(step, 0.0, known))"),),
             obvious=True,
         ),
         Repair(
@@ -138,15 +126,11 @@ GARBLED_WORDS = Bug(
             (
                 Edit(
                     "garbled",
-                    "in pairwise(own))\n",
-                    "in zip(pairwise(own), own[2:]))\n",
+                    "steps = [(row[:-1], row[1:]) for row in rows]",
+                    "size = len(number) + 1\n"
+                    "    steps = [(row[:-2] * size + row[1:-1], row[2:]) for row in rows]",
                 ),
-                Edit("garbled", "for word in own[:-1])", "for word in pairwise(own[:-1]))"),
-                Edit(
-                    "garbled",
-                    "for a, b in pairwise(words):",
-                    "for a, b in zip(pairwise(words), words[2:]):",
-                ),
+                Edit("garbled", "np.zeros((size, size))", "np.zeros((size * size, size))"),
             ),
         ),
     ),
@@ -158,12 +142,12 @@ GARBLED_WORDS = Bug(
         min_recall=MIN_RECALL,
         of=garbled_documents,
         ceiling=(
-            Ceiling(0.0, 0.969, 0.997, 20, 20),
-            Ceiling(0.25, 0.960, 0.997, 20, 20),
-            Ceiling(0.5, 0.965, 0.989, 20, 20),
-            Ceiling(0.75, 0.963, 0.974, 20, 20),
-            Ceiling(0.95, 0.960, 0.924, 20, 20),
-            Ceiling(1.0, 0.929, 0.874, 17, 20),
+            Ceiling(0.0, 0.915, 1.000, 20, 20),
+            Ceiling(0.25, 0.920, 0.999, 20, 20),
+            Ceiling(0.5, 0.928, 0.998, 20, 20),
+            Ceiling(0.75, 0.919, 0.990, 20, 20),
+            Ceiling(0.95, 0.911, 0.914, 20, 20),
+            Ceiling(1.0, 0.881, 0.808, 4, 20),
         ),
     ),
 )
