@@ -19,7 +19,7 @@ from task_spec.transits.sheet import WAYS, Way, down_a_row
 from task_spec.transits.survey import Survey
 from task_spec.transits.worlds import published_survey
 
-MIN_PRECISION, MIN_RECALL = 0.85, 0.8
+MIN_PRECISION, MIN_RECALL = 0.9, 0.9
 LENGTHS = range(25, 41)  # rows of a run, as the protocol has it
 
 Floats = np.ndarray[Any, Any]
