@@ -13,8 +13,11 @@ CADENCES_A_DAY = 48
 BANDS = ("W", "NA", "NB")
 NOISE = {"W": 1.0, "NA": 1.25, "NB": 1.4}
 ZERO_POINT = 25.0
-# First cadence of a curve, by release. Curves have up to 360 points, so the releases are
-# apart in time and only curves of one release can share an exposure.
+# Cadences by which a pipeline is ahead of modified Julian dates, which count days from midnight: it
+# counts as they do, or from noon, as Julian dates do.
+CLOCKS = (0, CADENCES_A_DAY // 2)
+# First cadence of an exposure, by release. Curves have up to 360 points, so the releases are
+# apart in time, on whatever clock, and only curves of one release can share an exposure.
 FIRST_CADENCE = {"DR1": (0, 384), "DR2": (768, 1152)}
 SHORTEST, LONGEST = 90, 360  # points of a curve
 # An exposure that is extracted again has more points than the shortest second extraction.
@@ -27,8 +30,9 @@ Floats = np.ndarray[Any, Any]
 class Curve:
     """A light curve as it is published.
 
-    ``first``: cadence of the first point; ``shape`` (T,): flux relative to ``counts`` (electrons a
-    second), less 1; ``sigma``: its white noise; ``missing`` (T,).
+    ``first``: cadence of the first point, on the clock of the pipeline that extracted the curve;
+    ``shape`` (T,): flux relative to ``counts`` (electrons a second), less 1; ``sigma``: its white
+    noise; ``missing`` (T,).
     """
 
     band: str
@@ -64,8 +68,9 @@ def expose(rng: np.random.Generator, star: pd.Series, release: str, shortest: in
     )
 
 
-def extract_again(rng: np.random.Generator, curve: Curve, noise: float) -> Curve:
-    """A second extraction of a curve's exposure: another aperture, less time, more noise."""
+def extract_again(rng: np.random.Generator, curve: Curve, noise: float, clock: int) -> Curve:
+    """A second extraction of a curve's exposure, by a pipeline whose clock is ``clock`` cadences
+    ahead: another aperture, less time, more noise."""
     length = len(curve.shape)
     kept = max(SHORTEST_EXTRACTED_AGAIN, round(length * rng.uniform(0.55, 0.95)))
     start = int(rng.integers(0, length - kept + 1))
@@ -75,7 +80,7 @@ def extract_again(rng: np.random.Generator, curve: Curve, noise: float) -> Curve
     return Curve(
         curve.band,
         curve.unit,
-        curve.first + start,
+        curve.first + start + clock,
         curve.counts * np.exp(rng.normal(0, 0.6)) / dilution,
         dilution * shape,
         dilution * curve.sigma,

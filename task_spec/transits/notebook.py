@@ -56,10 +56,10 @@
 #   the distinct scores, from the highest down, of the gain in recall times the precision among
 #   all targets with at least that score. A target's score is the mean logit of its curves.
 # - **P17 Second extractions.** Some targets are a second extraction of an exposure of another
-#   target: the same light with the same noise, through another aperture, over a part of the time,
-#   with additional noise, published under a position of its own and as that target's only curve.
-#   Two such targets are one star too. At least 85% of such pairs are found, and at most 2% of all
-#   targets are joined with another star's.
+#   target, by another pipeline: the same light with the same noise, through another aperture, over
+#   a part of the time, with noise added, published under a position of its own and as that target's
+#   only curve. Two such targets are one star too. At least 85% of such pairs are found, and at most
+#   2% of all targets are joined with another star's.
 # - **P18 Labels.** `labels.csv` was filled in by hand. In two runs of 25 to 40 consecutive rows
 #   the entries (magnitude and label together) stand in wrong rows of their run, in every survey
 #   in the same two ways. They are moved back: each target is used with its own label. At most
@@ -96,12 +96,12 @@ torch.set_num_threads(1)
 #
 # `targets.csv` has a row a target: position and release. `curves.csv` has a row a curve: its
 # target, its band, its unit (electrons a second, or magnitudes with zero point 25), the time `t0`
-# of its first point in days, and where it lies in `flux.npy`, which holds all curves end to end,
-# one point each half hour. Missing points are NaN. Some stars were observed again in another
-# release, under another id. `labels.csv` is the sheet of those who vetted the targets, in the order
-# in which they worked: a target, its magnitude as they estimated it from its curves, and whether
-# they found a planet. `inputs.npz` holds network inputs as an earlier version of this notebook
-# prepared them.
+# of its first point in days, as the pipeline that extracted it counts them, and where it lies in
+# `flux.npy`, which holds all curves end to end, one point each half hour. Missing points are NaN.
+# Some stars were observed again in another release, under another id. `labels.csv` is the sheet of
+# those who vetted the targets, in the order in which they worked: a target, its magnitude as they
+# estimated it from its curves, and whether they found a planet. `inputs.npz` holds network inputs
+# as an earlier version of this notebook prepared them.
 
 
 # %% id="load"
@@ -201,18 +201,22 @@ def white_noise(survey, order=3):
     return noise, seen
 
 
-def same_exposure(survey, least=40, sigmas=4.1):
+def same_exposure(survey, clocks=(0, 24), least=40, sigmas=4.4):
     """(2, n) rows of curves whose noise is the same: it correlates over the time they share. The
-    first is the only curve of its target and lies within the time of the second."""
+    first is the only curve of its target and lies within the time of the second, on one of the
+    clocks: its pipeline may be some cadences ahead, as one that counts days from noon is."""
     noise, seen = white_noise(survey)
-    shared, power = seen @ seen.T, noise.square() @ seen.T
-    r = noise @ noise.T / (power * power.T).clamp(min=1e-6).sqrt()
-    significance = r.clamp(-0.999, 0.999).atanh() * (shared - 3).clamp(min=1).sqrt()
     first, last = cadences(survey)
-    within = (first[:, None] >= first) & (last[:, None] <= last)
     alone = survey["target_id"].map(survey["target_id"].value_counts()).eq(1).to_numpy()
-    found = ((shared >= least) & (significance > sigmas)).numpy()
-    return np.stack(np.nonzero(found & within & alone[:, None]))
+    found = np.zeros((len(survey), len(survey)), dtype=bool)
+    for ahead in clocks:
+        mine, here = noise.roll(-ahead, 1), seen.roll(-ahead, 1)
+        shared, power = here @ seen.T, (mine.square() @ seen.T) * (here @ noise.square().T)
+        r = mine @ noise.T / power.clamp(min=1e-6).sqrt()
+        significance = r.clamp(-0.999, 0.999).atanh() * (shared - 3).clamp(min=1).sqrt()
+        within = (first[:, None] >= first + ahead) & (last[:, None] <= last + ahead)
+        found |= within & ((shared >= least) & (significance > sigmas)).numpy()
+    return np.stack(np.nonzero(found & alone[:, None]))
 
 
 def stars_of_targets(survey):

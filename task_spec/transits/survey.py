@@ -1,9 +1,9 @@
 """A simulated photometric survey: targets on the sky, light curves, and what is true of them.
 
 Nothing here is a physical model of a mission; it has the traits that make such data treacherous:
-stars observed again under another id, exposures extracted twice, releases with other conventions,
-several bands and units, curves of unequal length with gaps, red noise and stellar variability, and
-labels that were entered by hand.
+stars observed again under another id, exposures extracted twice and timed by clocks that differ,
+releases with other conventions, several bands and units, curves of unequal length with gaps, red
+noise and stellar variability, and labels that were entered by hand.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import pandas as pd
 
 from task_spec.transits.curves import (
     CADENCES_A_DAY,
+    CLOCKS,
     SHORTEST,
     SHORTEST_EXPOSED_TWICE,
     ZERO_POINT,
@@ -228,9 +229,12 @@ def _exposures(
         found[target_id] = [
             expose(rng, planets.loc[star], release, shortest) for _ in range(number)
         ]
-    for target_id, original in copies[["target_id", "copy_of"]].itertuples(index=False):
+    # From a stream of their own: whatever else is drawn does not depend on how clocks are.
+    clocks = rng.spawn(1)[0].choice(CLOCKS, len(copies))
+    pairs = copies[["target_id", "copy_of"]].itertuples(index=False)
+    for (target_id, original), clock in zip(pairs, clocks, strict=True):
         chosen = found[original][rng.integers(len(found[original]))]
-        found[target_id] = [extract_again(rng, chosen, noise)]
+        found[target_id] = [extract_again(rng, chosen, noise, int(clock))]
     return found
 
 

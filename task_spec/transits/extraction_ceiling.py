@@ -1,0 +1,183 @@
+"""How well second extractions can be found: a reference detector, and simple ones.
+
+The detectors use what a solver has (the published files) and nothing hidden. Each but one compares
+curves on both clocks, so that what it lacks is what its name says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import uniform_filter1d
+from scipy.special import ndtri
+
+from task_spec.model import Ceiling, Draw, Row
+from task_spec.rows import RowScore, ceilings
+from task_spec.transits.curves import CADENCES_A_DAY, CLOCKS
+from task_spec.transits.survey import Survey
+from task_spec.transits.worlds import published_survey
+
+MIN_PRECISION, MIN_RECALL = 0.9, 0.9
+Floats = np.ndarray[Any, Any]
+Found = set[Row]
+Detector = Callable[[Survey], Found]
+
+
+def _first(survey: Survey) -> Floats:
+    """(curves,) cadence of the first point, as it is published."""
+    return np.asarray(np.rint(survey.curves["t0"].to_numpy() * CADENCES_A_DAY), dtype=int)
+
+
+def _on_grid(survey: Survey) -> Floats:
+    """(curves, cadences) flux relative to its mean, less 1, NaN where nothing was observed."""
+    first, length = _first(survey), survey.curves["length"].to_numpy()
+    grid = np.full((len(first), int((first + length).max())), np.nan, dtype=np.float32)
+    for row, (at, start, n) in enumerate(zip(first, survey.curves["start"], length, strict=True)):
+        flux = survey.flux[start : start + n].astype(np.float64)
+        grid[row, at : at + n] = flux / np.nanmean(flux) - 1
+    return grid
+
+
+def _high_pass(grid: Floats, window: int = 9) -> Floats:
+    seen = np.isfinite(grid).astype(np.float32)
+    mean = uniform_filter1d(np.nan_to_num(grid), window, axis=1)
+    share = uniform_filter1d(seen, window, axis=1)
+    return np.asarray(grid - mean / np.maximum(share, 1e-6))
+
+
+def _whitened(grid: Floats, order: int = 3) -> Floats:
+    """What the ``order`` points before it do not foretell of each point, curve by curve."""
+    x = np.nan_to_num(grid).astype(np.float64)
+    before = np.stack([np.roll(x, k, axis=1) for k in range(1, order + 1)], axis=2)
+    before[~np.isfinite(grid)] = 0
+    across = before.transpose(0, 2, 1)
+    weight = np.linalg.solve(across @ before, across @ x[:, :, None])
+    return np.asarray(grid - (before @ weight)[:, :, 0], dtype=np.float32)
+
+
+def _standard(values: Floats, clip: float) -> tuple[Floats, Floats]:
+    """(curves, cadences) values in units of their scatter, 0 where unseen, and 1 where seen."""
+    seen = np.isfinite(values).astype(np.float32)
+    x = np.nan_to_num(values)
+    for _ in range(2):  # again, now that outliers are clipped
+        x /= np.sqrt(np.sum(x**2, axis=1, keepdims=True) / seen.sum(1, keepdims=True))
+        x = np.clip(x, -clip, clip)
+    return x, seen
+
+
+def _correlation(
+    values: Floats, clock: int, clip: float = 3.0, least: int = 40
+) -> tuple[Floats, Floats]:
+    """(curves, curves) correlation of a curve, whose clock is ``clock`` cadences ahead, with each
+    other one, 0 where they have fewer than ``least`` points in common, and how many they have.
+
+    Cadences that the shift wraps around the grid are too few to be ``least``.
+    """
+    x, seen = _standard(values, clip)
+    mine, here = np.roll(x, -clock, axis=1), np.roll(seen, -clock, axis=1)
+    shared, power = here @ seen.T, (mine**2 @ seen.T) * (here @ (x**2).T)
+    r = mine @ x.T / np.sqrt(np.maximum(power, 1e-6))
+    return np.where(shared >= least, r, 0), shared
+
+
+def _fisher(r: Floats, shared: Floats) -> Floats:
+    """Fisher's transform of correlations over so many points, in standard deviations of chance."""
+    return np.asarray(np.arctanh(np.clip(r, -0.999, 0.999)) * np.sqrt(np.maximum(shared - 3, 1)))
+
+
+def _same(values: Iterable[Any]) -> Floats:
+    """(n, n) whether two of n values are the same."""
+    column = np.array(list(values))
+    return np.asarray(column[:, None] == column)
+
+
+def _fits(survey: Survey, clock: int) -> Floats:
+    """(curves, curves) whether the first may be a second extraction of the second: it is its
+    target's only curve, of the same band and unit, and within the time of the second, if its own
+    clock is ``clock`` cadences ahead."""
+    curves = survey.curves
+    first = _first(survey)
+    last = first + curves["length"].to_numpy()
+    alone = ~curves["target_id"].duplicated(keep=False).to_numpy()
+    fits = (first[:, None] >= first + clock) & (last[:, None] <= last + clock) & alone[:, None]
+    light = curves["band"].replace("", "W") + curves["unit"]
+    return np.asarray(fits & _same(light) & ~_same(curves["target_id"]))
+
+
+def _beyond_chance(survey: Survey, z: Floats) -> Found:
+    """Pairs whose significance z (clocks, curves, curves), 0 where it is not looked at, exceeds
+    what chance exceeds in one of three surveys."""
+    looked_at = max(1, int(np.count_nonzero(z)))
+    return _pairs(survey, np.argwhere(z > -ndtri(1 / (3 * looked_at)))[:, 1:])
+
+
+def _pairs(survey: Survey, rows: Iterable[Sequence[int]]) -> Found:
+    """Rows in either order, as sorted pairs of targets; a target is no pair with itself."""
+    ids = survey.curves["target_id"].to_numpy()
+    pairs = ((min(ids[a], ids[b]), max(ids[a], ids[b])) for a, b in rows)
+    return {(a, b) for a, b in pairs if a != b}
+
+
+def both_clocks(survey: Survey, clocks: Sequence[int] = CLOCKS) -> Found:
+    """The reference: correlation of what cannot be foretold of the curves, over the time that a
+    second extraction and its exposure have in common, among all pairs that the protocol admits."""
+    white = _whitened(_on_grid(survey))
+    z = [np.where(_fits(survey, t), _fisher(*_correlation(white, t)), 0) for t in clocks]
+    return _beyond_chance(survey, np.stack(z))
+
+
+def times_as_written(survey: Survey) -> Found:
+    """The same, but all clocks are taken to be one."""
+    return both_clocks(survey, clocks=(0,))
+
+
+def high_pass(survey: Survey) -> Found:
+    """A middling detector: correlation of what is left beyond a moving mean, times the root of the
+    number of points, among all pairs of curves of a band."""
+    left = _high_pass(_on_grid(survey))
+    band = _same(survey.curves["band"].replace("", "W"))
+    found = [_correlation(left, clock) for clock in CLOCKS]
+    z = [np.where(band, r * np.sqrt(shared), 0) for r, shared in found]
+    return _beyond_chance(survey, np.stack(z))
+
+
+def raw_flux(survey: Survey) -> Found:
+    """A simple detector: correlation of relative flux above 0.8, stellar variability included."""
+    grid = _on_grid(survey)
+    r = [_correlation(grid, clock, clip=8.0)[0] for clock in CLOCKS]
+    return _pairs(survey, np.argwhere(np.stack(r) > 0.8)[:, 1:])
+
+
+def equal_time(survey: Survey) -> Found:
+    """A simple detector: curves of one band with the same start and the same length."""
+    first = _first(survey)
+    table = survey.curves[["band", "length"]]
+    there: Found = set()
+    for clock in CLOCKS:
+        a = table.assign(first=first - clock).reset_index()
+        b = table.assign(first=first).reset_index()
+        both = a.merge(b, on=["band", "length", "first"])
+        there |= _pairs(survey, both[["index_x", "index_y"]].to_numpy())
+    return there
+
+
+DETECTORS: dict[str, Detector] = {
+    "reference": both_clocks,
+    "times as written": times_as_written,
+    "high-pass": high_pass,
+    "raw flux": raw_flux,
+    "equal start and length": equal_time,
+}
+
+
+def score(draw: Draw, detector: str = "reference") -> RowScore:
+    """Precision and recall of a detector's list of pairs in published data."""
+    survey = published_survey(draw)
+    return RowScore.of(DETECTORS[detector](survey), survey.copies())
+
+
+def ceiling(draws: Sequence[Draw], detector: str = "reference") -> tuple[Ceiling, ...]:
+    """What a detector reaches, by noise, over the seeds of the draws of that noise."""
+    return ceilings(draws, lambda draw: score(draw, detector), MIN_PRECISION, MIN_RECALL)
