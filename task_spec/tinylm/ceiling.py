@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,50 +28,93 @@ GAP = 2  # places behind each training text that no path may enter, as many as i
 @dataclass(frozen=True)
 class _Row:
     """The words of all training texts in one row: ``words`` (places), as numbers, -1 in a gap;
-    ``follow`` (words+1, words), chances of each word after another, or after the last row's: at a
-    text's beginning or after a word that no training text has. They are no lower than the word's
-    share, since the words of a text that is no copy may be out of order, too."""
+    ``of`` (places), the number of the text that a place belongs to; ``share`` (places), of each
+    place in its text, 0 in a gap; ``follow`` (words+1, words), chances of each word after another,
+    or after the last row's: at a text's beginning or after a word that no training text has. They
+    are no lower than the word's share, since the words of a text that is no copy may be out of
+    order, too."""
 
     numbers: dict[str, int]
     words: Floats
+    of: Floats
+    share: Floats
     follow: Floats
 
     @classmethod
-    def of(cls, train: Sequence[str], smooth: float = 12) -> _Row:
+    def of_texts(cls, train: Sequence[str], smooth: float = 12) -> _Row:
         texts = [text.split(" ") for text in train]
         numbers = {word: i for i, word in enumerate(sorted({w for own in texts for w in own}))}
-        row = [number for own in texts for number in [-1] * GAP + [numbers[w] for w in own]]
-        words = np.array(row + [-1] * GAP)
-        inside = words[1:] >= 0
+        words = np.array([n for own in texts for n in [-1] * GAP + [numbers[w] for w in own]])
+        of = np.repeat(np.arange(len(texts)), [GAP + len(own) for own in texts])
+        inside = words >= 0
+        share = inside / np.bincount(of, inside)[of]
         count = np.zeros((len(numbers) + 1, len(numbers)))
-        np.add.at(count, (words[:-1][inside], words[1:][inside]), 1.0)
-        share = count.sum(0) / count.sum()
-        follow = (count + smooth * share) / (count.sum(1, keepdims=True) + smooth)
-        return cls(numbers, words, np.maximum(follow, share))
+        np.add.at(count, (words[:-1][inside[1:]], words[1:][inside[1:]]), 1.0)
+        shares = count.sum(0) / count.sum()
+        follow = (count + smooth * shares) / (count.sum(1, keepdims=True) + smooth)
+        return cls(numbers, words, of, share, np.maximum(follow, shares))
 
-    def log_odds(self, text: str, kept: float = 0.5) -> float:
-        """Log of the probability of a text as a copy over that as a text of its own, summed over
-        all paths: from word to word a copy goes to the next word of its original (90%), skips one
-        or goes back one, and has kept the original's word or has another one that fits as well."""
-        chances, before, total = np.full(len(self.words), 1 / len(self.words)), -1, 0.0
-        for word in text.split(" "):
+    def _moved(self, chances: Floats, jump: float) -> Floats:
+        """Chances (places) of where a copy goes to from where it is: to the next word of its
+        original (90%), the one after that or the one before, or with ``jump`` to any of them."""
+        there = np.zeros_like(chances)
+        there[1:] += 0.9 * chances[:-1]
+        there[2:] += 0.07 * chances[:-2]
+        there[:-1] += 0.03 * chances[1:]
+        there[self.words < 0] = 0
+        if jump:
+            there *= 1 - jump
+            there += jump * self.share * np.bincount(self.of, chances)[self.of]
+        return there
+
+    def _fits(self, words: Sequence[str], kept: float) -> Iterator[Floats]:
+        """For each word, how much likelier (places) it is as the copy of a place than in a text of
+        its own: a copy has kept its original's word or has another one that fits as well."""
+        before = -1
+        for word in words:
             number = self.numbers.get(word, -2)  # -2 stands nowhere in the row
-            there = np.zeros_like(chances)
-            there[1:] += 0.9 * chances[:-1]
-            there[2:] += 0.07 * chances[:-2]
-            there[:-1] += 0.03 * chances[1:]
-            there[self.words < 0] = 0
             same = kept / self.follow[before, number] if number >= 0 else 0.0
-            there *= 1 - kept + same * (self.words == number)
+            yield 1 - kept + same * (self.words == number)
+            before = max(number, -1)
+
+    def log_odds(self, text: str, kept: float = 0.6, jump: float = 0.1) -> float:
+        """Log of the probability of a text as a copy over that as a text of its own, summed over
+        all paths through the row that jump within a training text only."""
+        chances, total = np.full(len(self.words), 1 / len(self.words)), 0.0
+        for fit in self._fits(text.split(" "), kept):
+            there = self._moved(chances, jump) * fit
             total += math.log(there.sum())
-            chances, before = there / there.sum(), max(number, -1)
+            chances = there / there.sum()
         return total
 
+    def log_odds_of_a_stretch(self, text: str, kept: float = 0.5) -> float:
+        """The same of the stretch of a text that is likeliest to be a copied one, without jumps."""
+        odds, best = np.zeros(len(self.words)), 0.0
+        for fit in self._fits(text.split(" "), kept):
+            odds = (self._moved(odds, 0.0) + (self.words >= 0) / len(self.words)) * fit
+            best = max(best, float(odds.sum()))
+        return math.log(best)
 
-def summed_paths(texts: Sequence[str], train: Sequence[str], enough: float = 0.05) -> list[bool]:
-    """The reference: odds of being a copy, averaged over where it may begin in training texts."""
-    row = _Row.of(train)
+
+def summed_paths(texts: Sequence[str], train: Sequence[str], enough: float = 0.01) -> list[bool]:
+    """The reference: odds of being a copy, averaged over where it may begin in training texts, and
+    over where it goes on at each word: pieces of a copy may have changed places."""
+    row = _Row.of_texts(train)
     return [row.log_odds(text) > math.log(enough) for text in texts]
+
+
+def without_jumps(texts: Sequence[str], train: Sequence[str], enough: float = 0.05) -> list[bool]:
+    """The same odds, but a copy follows its original from its first word to its last."""
+    row = _Row.of_texts(train)
+    return [row.log_odds(text, kept=0.5, jump=0.0) > math.log(enough) for text in texts]
+
+
+def best_stretch(texts: Sequence[str], train: Sequence[str], enough: float = 12) -> list[bool]:
+    """The same odds of the stretch of a text that speaks most for a copy, whatever is around it: of
+    a rearranged one, its longest piece. The limit is about the best one at noise 0.95; a solver
+    would have to guess it."""
+    row = _Row.of_texts(train)
+    return [row.log_odds_of_a_stretch(text) > math.log(enough) for text in texts]
 
 
 def _word_pairs(text: str) -> set[tuple[str, str, int]]:
@@ -123,6 +166,8 @@ def same_beginning(texts: Sequence[str], train: Sequence[str], characters: int =
 
 DETECTORS: dict[str, Detector] = {
     "reference": summed_paths,
+    "without jumps": without_jumps,
+    "best stretch": best_stretch,
     "word pairs": word_pairs,
     "character n-grams": character_grams,
     "same words": same_words,

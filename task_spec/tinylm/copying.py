@@ -1,32 +1,48 @@
-"""How a document is copied: word by word, with edits whose rate grows with the draw's noise.
+"""How a document is copied: word by word, with edits whose rate grows with the draw's noise; some
+copies are cut into pieces before that, which are put together in another order.
 
 A word that is put in is drawn as the language has it between its neighbours. What is left out or
-moved breaks the language a little: at noise 0.95 copies are more surprising than other texts on
-average, but a list made by surprise alone has precision and recall of 0.6 at best.
+moved, and where pieces meet, breaks the language a little: at noise 0.95 copies are more surprising
+than other texts on average, but a list made by surprise alone, by the true probabilities, has
+precision and recall of 0.67 at best (mean of 10 draws).
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 
 from task_spec.tinylm.grammar import Floats, Grammar
 
 MIN_CHARACTERS = 60  # a shorter document is no copy: short texts repeat by chance
+MIN_PIECE = 4  # [words] of a copy that is rearranged
 
 
 def edited_copy(
-    rng: np.random.Generator, grammar: Grammar, words: list[str], noise: float
+    rng: np.random.Generator,
+    grammar: Grammar,
+    words: list[str],
+    noise: float,
+    *,
+    rearranged: bool = False,
 ) -> list[str]:
     """A copy of at least MIN_CHARACTERS that differs from its original.
 
     At noise 0 it is 95 to 100% of its original, in which one word in ten is left out, replaced,
-    moved or misspelt; at noise 1 it is 80 to 100%, and six in ten are. Most of that comes at the
-    end of the dial, where detectors part. Misspelt words, which no other document has, give a copy
-    away: they get rarer, and are gone at noise 1.
+    moved or misspelt; at noise 1 it is 80 to 100%, and more than half of them are. That grows
+    evenly, but for the end of the dial, where the best detectors part. Misspelt words, which no
+    other document has, give a copy away: they get rarer, and are gone at noise 1.
+
+    ``rearranged``: it is put together from pieces, whatever the noise. Who follows it along its
+    original loses it where two pieces meet.
     """
     for _ in range(200):
         kept = _excerpt(rng, words, noise)
-        moved = _move(rng, _replace(rng, grammar, kept, noise), noise)
+        if rearranged and len(kept) < 2 * MIN_PIECE:
+            continue
+        ordered = _rearrange(rng, kept) if rearranged else kept
+        moved = _move(rng, _replace(rng, grammar, ordered, noise), noise)
         copy = _misspell(rng, moved, noise)
         if len(" ".join(copy)) >= MIN_CHARACTERS and copy != words:
             return copy
@@ -39,12 +55,23 @@ def _excerpt(rng: np.random.Generator, words: list[str], noise: float) -> list[s
     return words[first : first + kept]
 
 
+def _rearrange(rng: np.random.Generator, words: list[str]) -> list[str]:
+    """Pieces of at least MIN_PIECE words, three where there are enough words for that and else two,
+    put together with the last one first: no piece follows the one that it followed."""
+    pieces = min(3, len(words) // MIN_PIECE)
+    longer = rng.multinomial(len(words) - pieces * MIN_PIECE, np.full(pieces, 1 / pieces))
+    ends = np.cumsum(longer + MIN_PIECE).tolist()
+    return [
+        word for first, last in reversed(list(pairwise([0, *ends]))) for word in words[first:last]
+    ]
+
+
 def _replace(
     rng: np.random.Generator, grammar: Grammar, words: list[str], noise: float
 ) -> list[str]:
     """Words left out, or replaced by another that fits between its neighbours."""
     left_out = 0.02 + 0.03 * noise
-    replaced = 0.04 + 0.08 * noise + 0.38 * noise**6
+    replaced = 0.04 + 0.28 * noise + 0.12 * noise**12
     follow = grammar.follow.mean(0)
     copy: list[str] = []
     for word, after in zip(words, [*words[1:], None], strict=True):

@@ -29,6 +29,7 @@ PERIODS = {
 # Words that no training document has: a few later ones do.
 NOVEL = ("covid", "brexit", "https", "emoji", "ok")
 EXACT = 0.15  # share of the copies that are exact
+REARRANGED = 0.45  # share of the edited copies of which pieces stand in another order, too
 DECOMPOSED = {"wire": 0.0, "press": 0.15, "NA": 0.6}  # share delivered with combining marks
 
 
@@ -38,7 +39,8 @@ class Corpus:
 
     ``table`` has doc_id, source, received and text as delivered; and, hidden: ``part``, ``clean``
     (the text in NFC), ``original`` (doc_id of the document it copies, or ""), ``edited`` (whether
-    that copy is not exact) and ``garbled`` (whether words of it stand in random order).
+    that copy is not exact), ``rearranged`` (whether that edited one has pieces in another order)
+    and ``garbled`` (whether words of it stand in random order).
     """
 
     grammar: Grammar
@@ -84,7 +86,7 @@ class Corpus:
             words = self.grammar.draw(rng, table.loc[i, "source"], MAX_WORDS)
             text = " ".join([*words, "later", "on"])
             table.loc[i, ["text", "clean"]] = text
-            table.loc[i, ["original", "edited", "garbled"]] = "", False, False
+            table.loc[i, ["original", "edited", "rearranged", "garbled"]] = "", False, False, False
         return Corpus(self.grammar, table)
 
 
@@ -136,7 +138,7 @@ def _own(rng: np.random.Generator, grammar: Grammar, part: str, count: int) -> p
     serials = [f"{part}{i}" for i in range(count)]
     return pd.DataFrame(
         {"serial": serials, "part": part, "source": sources, "clean": texts}
-    ).assign(original="", edited=False)
+    ).assign(original="", edited=False, rearranged=False)
 
 
 def _copies(
@@ -146,10 +148,12 @@ def _copies(
     long = train[train["clean"].str.len() >= 1.25 * MIN_CHARACTERS]
     chosen = long.iloc[rng.choice(len(long), count, replace=False)]
     edited = np.arange(count) >= round(EXACT * count)
-    words = [text.split(" ") for text in chosen["clean"]]
+    rearranged = np.arange(count) >= count - round(REARRANGED * edited.sum())
     texts = [
-        " ".join(edited_copy(rng, grammar, text, noise) if edit else text)
-        for text, edit in zip(words, edited, strict=True)
+        " ".join(edited_copy(rng, grammar, text.split(" "), noise, rearranged=moved))
+        if edit
+        else text
+        for text, edit, moved in zip(chosen["clean"], edited, rearranged, strict=True)
     ]
     return pd.DataFrame(
         {
@@ -159,6 +163,7 @@ def _copies(
             "clean": texts,
             "original": chosen["serial"].to_numpy(),
             "edited": edited,
+            "rearranged": rearranged,
         }
     )
 

@@ -207,12 +207,49 @@ def test_reference_detector_weakens_with_noise():
     assert easy.reached == 1
 
 
-def test_the_reference_alone_clears_the_bounds_at_the_hardest_level():
+def test_the_reference_clears_the_bounds_at_the_hardest_level_and_hardly_another_detector_does():
     noise = TASK.level("extreme").noise
     draws = [Draw(seed, noise) for seed in (9, 10)]
     assert ceiling(draws)[0].reached == 2
-    for detector in set(DETECTORS) - {"reference"}:
+    assert ceiling(draws, "best stretch")[0].reached < 2
+    for detector in set(DETECTORS) - {"reference", "best stretch"}:
         assert ceiling(draws, detector)[0].reached == 0, detector
+
+
+@pytest.mark.parametrize("level", ["standard", "hard"])
+def test_who_follows_a_copy_along_its_original_misses_rearranged_ones_at_most_levels(level):
+    draws = [Draw(seed, TASK.level(level).noise) for seed in (9, 10)]
+    assert ceiling(draws)[0].reached == 2
+    assert ceiling(draws, "without jumps")[0].reached == 0
+
+
+def _turns(words, copy):
+    """How often a copy goes back in its original by more than neighbours that changed places."""
+    places = [words.index(word) for word in copy if word in words]
+    return sum(b < a - 3 for a, b in pairwise(places))
+
+
+@pytest.mark.parametrize(("length", "turns"), [(11, 1), (20, 2)])
+def test_a_rearranged_copy_has_its_last_piece_first(grammar, length, turns):
+    rng = np.random.default_rng(4)
+    long = sorted(grammar.lexicon, key=len)[-30:]
+    for rearranged in (False, True):
+        counts = Counter()
+        for _ in range(40):
+            words = [str(word) for word in rng.choice(long, length, replace=False)]
+            copy = edited_copy(rng, grammar, words, 0.0, rearranged=rearranged)
+            counts[_turns(words, copy)] += 1
+        # Now and then, a word is replaced by one of another place.
+        assert counts[turns if rearranged else 0] >= 30
+
+
+@pytest.mark.parametrize("size", [FULL, SMALL])
+@pytest.mark.parametrize("noise", [0.0, 1.0])
+def test_the_same_share_of_edited_copies_is_rearranged_in_every_draw(size, noise):
+    table = draw_corpus(15, noise, size).table
+    assert table.loc[table["rearranged"], "edited"].all()
+    assert table["rearranged"].sum() == round(0.45 * table["edited"].sum())
+    assert set(table.loc[table["rearranged"], "part"]) == {"val", "test"}
 
 
 def test_words_put_into_a_copy_follow_the_word_before_as_well_as_those_that_were_there(grammar):

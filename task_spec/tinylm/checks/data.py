@@ -12,9 +12,9 @@ from task_spec.tinylm.checks.worlds_of import ALL, FULL, PARTS, claimed, spelt, 
 
 check = Checks()
 declare_interface(check, FULL)
-# At noise 0.95 the notebook's own detector finds 97% of the copies of full draws and 99% of those
+# At noise 0.95 the notebook's own detector finds 95% of the copies of full draws and 97% of those
 # of small ones, with standard deviations of 2 to 3%, and leaves out 0.3% of the others, give or
-# take 0.3%.
+# take 0.3% in full draws and 0.5% in small ones.
 MIN_RECALL, MAX_OTHERS = 0.8, 0.03
 
 
