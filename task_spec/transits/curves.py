@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.signal import lfilter
+from scipy.special import gammainc, gammaincinv
 
 CADENCES_A_DAY = 48
 BANDS = ("W", "NA", "NB")
@@ -53,7 +54,7 @@ class Curve:
 def expose(rng: np.random.Generator, star: pd.Series, release: str, shortest: int) -> Curve:
     """A curve of a star, whose transits keep their times from curve to curve."""
     band = str(rng.choice(BANDS, p=[0.4, 0.3, 0.3]))
-    length = int(np.clip(rng.gamma(5.0, 38), shortest, LONGEST))
+    length = _length(rng, shortest)
     first = int(rng.integers(*FIRST_CADENCE[release]))
     time = (first + np.arange(length)) / CADENCES_A_DAY
     signal = star["amplitude"] * _variability(rng, time, star["rotation"])
@@ -68,11 +69,19 @@ def expose(rng: np.random.Generator, star: pd.Series, release: str, shortest: in
     )
 
 
+def _length(rng: np.random.Generator, shortest: int) -> int:
+    """Points of a curve: from a gamma distribution between ``shortest`` and LONGEST. Not clipped: a
+    length that many curves share would tell which of them were extracted twice."""
+    low, high = gammainc(5.0, np.array([shortest, LONGEST]) / 38)
+    return round(38 * float(gammaincinv(5.0, rng.uniform(low, high))))
+
+
 def extract_again(rng: np.random.Generator, curve: Curve, noise: float, clock: int) -> Curve:
     """A second extraction of a curve's exposure, by a pipeline whose clock is ``clock`` cadences
     ahead: another aperture, less time, more noise."""
     length = len(curve.shape)
-    kept = max(SHORTEST_EXTRACTED_AGAIN, round(length * rng.uniform(0.55, 0.95)))
+    share = rng.uniform(max(0.55, SHORTEST_EXTRACTED_AGAIN / length), 0.95)
+    kept = round(length * share)
     start = int(rng.integers(0, length - kept + 1))
     dilution = rng.uniform(0.75, 1.0)
     own = extraction_noise(noise)
@@ -90,7 +99,7 @@ def extract_again(rng: np.random.Generator, curve: Curve, noise: float, clock: i
 
 def extraction_noise(noise: float) -> float:
     """White noise of a second extraction over that of its exposure."""
-    return 0.3 + 1.7 * noise**5
+    return 0.3 + 1.9 * noise**5
 
 
 def _unit(rng: np.random.Generator, release: str, band: str) -> str:

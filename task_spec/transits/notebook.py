@@ -28,8 +28,8 @@
 # - **P6 Transfer.** Fine-tuning starts from the pre-trained encoder: all its parameters and
 #   buffers.
 # - **P7 Freeze.** In the first 2 epochs of fine-tuning and in the last one no parameter and no
-#   buffer of the encoder changes. In every epoch between them each of them does: the parameters
-#   are trained, the buffers follow the batches.
+#   buffer of the trained model's encoder changes. In every epoch between them each of them does:
+#   the parameters are trained, the buffers follow the batches.
 # - **P8 Step.** In every epoch of fine-tuning each training curve is in one micro-batch. An
 #   optimizer step takes 4 of them (the last one of an epoch what is left). Its gradient is that of
 #   the mean loss over all their curves, each curve counting the same: binary cross-entropy with
@@ -42,8 +42,9 @@
 #   (1 + cos(π (k-W)/(K-W))) / 2 from there on, with W = ceil(K/10).
 # - **P11 Weight decay.** 0.05 on the weights of convolutions and linear layers, 0 on all other
 #   parameters.
-# - **P12 Augmentation.** Each training curve is augmented anew in every epoch of fine-tuning: no
-#   two augmentations of the run use the same random numbers. Evaluation never augments.
+# - **P12 Augmentation.** Each training curve is augmented anew for every epoch of fine-tuning, then
+#   or beforehand: no two augmentations of the run use the same random numbers. Evaluation never
+#   augments.
 # - **P13 Average.** After each step every parameter of the averaged model moves to
 #   0.9 · itself + 0.1 · the trained model's (one that two layers share is one parameter); every
 #   buffer is copied from the trained model.
