@@ -100,9 +100,13 @@ def others_kept(e: Evidence) -> Measurement:
 
 @check("P4.training", "none of the training documents", ALL)
 def training_kept(e: Evidence) -> Measurement:
-    """Training documents that are not garbled and were taken for copies."""
-    ids = e.truth.corpus.ids("train") - e.truth.corpus.garbled()
-    return none_of(sum(e.claims["split"].get(i) == "copy" for i in ids), "are left out")
+    """Training documents that are not garbled and were taken for copies; of sources of which a
+    document is in the wrong part only clause P3 is held to account."""
+    table = truth_of(e)
+    part = table.index.map(e.claims["split"].get)
+    misread = table.loc[part.isin(PARTS) & (part != table["part"]), "source"]
+    kept = (table["part"] == "train") & ~table["garbled"] & ~table["source"].isin(misread)
+    return none_of(int(np.sum(part[kept] == "copy")), "are left out")
 
 
 @check("P5.vocabulary", "the same set of words", ALL)
