@@ -19,8 +19,8 @@
 # - **P4 Copies.** Val and test documents that were made from a training document belong to no
 #   split: word for word copies of it, and edited ones, however they were edited. Copies have at
 #   least 60 characters as P2 counts them. No detector is perfect: at least 80% of all copies are
-#   left out, and at most 3% of the other val and test documents. All training documents stay, but
-#   for those of P19.
+#   left out, and at most 3% of the other val and test documents are taken for copies. All training
+#   documents stay, but for those of P19.
 # - **P5 Vocabulary.** The vocabulary holds the words that occur in the documents of train, and no
 #   others. Any other word is the unknown mark.
 # - **P6 Batches.** A document of n words has n+1 inputs, the mark of its source and its words, and
@@ -57,7 +57,7 @@
 #   least 12 words, and are neither copies (P4) nor originals of copies. Garbled documents belong to
 #   no split. What is garbled is judged by training documents. In a corpus of full size, at least
 #   75% of the garbled documents are left out, and at most 1.5% of the documents that are neither
-#   garbled nor copies.
+#   garbled nor copies are taken for garbled; in a smaller one this is not looked at.
 
 # %% id="setup"
 import copy
