@@ -15,7 +15,8 @@ from task_spec.model import Measurement, Sense, Task
 
 LEAST = 4.0  # standard deviations
 SEEDS = 20  # from so many on, a margin decides
-_TINY = 1e-12  # logarithms are taken of no less
+# Logarithms are taken of no less: an error that float32 can't tell from none is none.
+_TINY = float(np.finfo(np.float32).eps)
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,9 @@ def _distance(m: Measurement, clean: bool) -> float:
     """How far a value lies on the side of its limit that holds."""
     assert m.value is not None and m.limit is not None
     if m.sense is Sense.NONE_OF:
-        # A count breaks its bound by being 1 or more: halfway between, but 0 is no distance.
-        return -m.value if clean else 0.5 - m.value
+        # A count breaks its bound by being 1 or more: halfway between, but 0 is no distance. Roots
+        # of counts spread as much wherever they lie (Bartlett 1936), counts the more the higher.
+        return -m.value if clean else math.sqrt(0.5) - math.sqrt(m.value)
     value, limit = (math.log10(max(x, _TINY)) if m.log else x for x in (m.value, m.limit))
     return value - limit if m.sense is Sense.AT_LEAST else limit - value
 

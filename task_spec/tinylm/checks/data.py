@@ -91,10 +91,11 @@ def copies_found(e: Evidence) -> Measurement:
 
 @check("P4.others", f"at most {MAX_OTHERS:.0%} of the other val and test documents", ALL)
 def others_kept(e: Evidence) -> Measurement:
-    """Val and test documents that copy nothing, are not garbled, and were taken for copies."""
-    split, table = e.claims["split"], truth_of(e)
+    """Val and test documents that copy nothing, are not garbled, and were taken for copies though
+    they were read as clauses P1 and P2 say."""
+    split, table, right = e.claims["split"], truth_of(e), spelt(e)
     others = table[(table["original"] == "") & ~table["garbled"] & (table["part"] != "train")]
-    left_out = float(np.mean([split.get(i) == "copy" for i in others.index]))
+    left_out = float(np.mean([i in right and split.get(i) == "copy" for i in others.index]))
     return at_most(left_out, MAX_OTHERS, "share of others left out")
 
 

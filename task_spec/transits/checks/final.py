@@ -17,7 +17,7 @@ check = Checks()
 EMA_DECAY = 0.9
 # The correct notebook reaches 0.89 with a deviation of 0.03 over 4 draws at noise up to 0.8, and
 # 0.88 to 0.93 in 5 at noise 0.95; its gap lay between -0.08 and -0.04 in 3.
-MIN_HIDDEN_AP, MAX_AP_GAP = 0.75, 0.20
+MIN_HIDDEN_AP, MAX_AP_GAP = 0.75, 0.25
 
 
 @check("P13.update", "every tensor within 1e-5", ALL)
