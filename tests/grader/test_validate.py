@@ -201,7 +201,7 @@ def test_a_margin_of_errors_is_one_of_magnitudes():
         ([4, 9, 16] * 7, False, (3 - 0.5**0.5) / np.std([2, 3, 4] * 7, ddof=1)),
     ],
 )
-def test_a_margin_of_counts_is_one_of_their_roots_and_sure_where_they_never_vary(counts, clean, margin):
+def test_a_margin_of_counts_is_one_of_their_roots(counts, clean, margin):
     found = [none_of(count, "") for count in counts]
     assert margin_of(found, clean=clean, of="").margin == pytest.approx(margin)
 
