@@ -8,7 +8,7 @@ from itertools import groupby
 
 from nbformat import NotebookNode
 
-from task_spec.model import Bug, Edit, Task
+from task_spec.model import Bug, Task
 from task_spec.source import apply_edits, read_source
 
 _LONGEST, _SHOWN = 6, 2  # removed lines in a row that a brief diff has; of more it shows the first
@@ -36,28 +36,23 @@ def _cell_diffs(
         yield cell.id, [*lines]
 
 
-def edits_diff(task: Task, edits: tuple[Edit, ...]) -> str:
-    """What some edits do to the correct notebook."""
-    return notebook_diff(*_edited(task, edits))
-
-
-def _edited(task: Task, edits: tuple[Edit, ...]) -> tuple[NotebookNode, NotebookNode]:
-    """The correct notebook, and what some edits make of it."""
+def _planted(task: Task, bug: Bug) -> tuple[NotebookNode, NotebookNode]:
+    """The correct notebook, and the one that the bug breaks."""
     after = read_source(task.source)
-    apply_edits(after, edits)
+    apply_edits(after, bug.plant)
     return read_source(task.source), after
 
 
 def plant_diff(task: Task, bug: Bug) -> str:
     """What a bug changes: from the correct notebook to the broken one."""
-    return edits_diff(task, bug.plant)
+    return notebook_diff(*_planted(task, bug))
 
 
 def brief_diff(task: Task, bug: Bug) -> str:
     """What a bug changes, for a reader in haste: a line of context, and of many removed lines in a
     row the first two. The correct notebook has them all."""
     shown: list[str] = []
-    for cell, lines in _cell_diffs(*_edited(task, bug.plant), 1):
+    for cell, lines in _cell_diffs(*_planted(task, bug), 1):
         for kind, run in groupby(lines[2:], lambda line: line[0]):
             shown.extend(_folded(cell, kind, [*run]))
     return "\n".join(shown)

@@ -22,9 +22,13 @@ class RowScore:
         hits = len(listed & affected)
         return cls(hits / max(1, len(listed)), hits / max(1, len(affected)))
 
+    def clears(self, min_precision: float, min_recall: float) -> bool:
+        """Whether neither is below its bound."""
+        return self.precision >= min_precision and self.recall >= min_recall
+
     def reaches(self, rows: Rows) -> bool:
         """Whether the list reports the bug."""
-        return self.precision >= rows.min_precision and self.recall >= rows.min_recall
+        return self.clears(rows.min_precision, rows.min_recall)
 
     def __str__(self) -> str:
         return f"precision {self.precision:.2f}, recall {self.recall:.2f}"
@@ -46,7 +50,7 @@ def ceilings(
             noise,
             fmean(one.precision for one in got),
             fmean(one.recall for one in got),
-            sum(one.precision >= min_precision and one.recall >= min_recall for one in got),
+            sum(one.clears(min_precision, min_recall) for one in got),
             len(got),
         )
         for noise, got in scores.items()

@@ -86,13 +86,13 @@ def _stretch_odds(odds: Floats) -> float:
 
 
 def summed_stretches(
-    texts: Sequence[str], training: Sequence[bool], *, rounds: int = 2, left_out: bool = True
+    texts: Sequence[str], training: Sequence[bool], *, left_out: bool = True
 ) -> list[bool]:
     """The reference: odds of being garbled, averaged over where the stretch may be, by training
     texts other than the text (``left_out``). In a second round, training texts count by how
     likely they are sound."""
     weights, found = np.array(training, dtype=float), np.zeros(len(texts))
-    for _ in range(rounds):
+    for _ in range(2):
         odds = _Order.of(texts, weights).odds(texts, weights * left_out)
         found = np.array([_stretch_odds(own) for own in odds])
         weights = np.array(training) / (1 + found)

@@ -10,13 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from task_spec.model import Ceiling, Draw
 from task_spec.rows import RowScore, ceilings
-from task_spec.transits.curves import ZERO_POINT
 from task_spec.transits.sheet import WAYS, Way, down_a_row
-from task_spec.transits.survey import Survey
+from task_spec.transits.survey import magnitudes
 from task_spec.transits.worlds import published_survey
 
 MIN_PRECISION, MIN_RECALL = 0.9, 0.9
@@ -26,16 +24,6 @@ Floats = np.ndarray[Any, Any]
 Ints = np.ndarray[Any, Any]
 Bools = np.ndarray[Any, np.dtype[np.bool_]]
 Detector = Callable[[Floats, Floats], Bools]  # of noted and measured magnitudes (rows,)
-
-
-def _measured(survey: Survey) -> Floats:
-    """(rows,) magnitudes measured from the curves, in the order of the sheet."""
-    curves = survey.curves
-    pieces = [survey.flux[a : a + n] for a, n in curves[["start", "length"]].to_numpy()]
-    median = np.abs([np.nanmedian(piece) for piece in pieces])
-    mag = np.where(curves["unit"] == "mag", median, ZERO_POINT - 2.5 * np.log10(median))
-    own = pd.Series(mag).groupby(curves["target_id"]).mean()
-    return np.asarray(own.loc[survey.sheet["target_id"]])
 
 
 def _best_run(noted: Floats, own: Floats, way: Way) -> tuple[float, Ints]:
@@ -97,7 +85,8 @@ def score(draw: Draw, detector: str = "reference") -> RowScore:
     data."""
     survey = published_survey(draw)
     noted = survey.sheet["mag"].to_numpy().round(2)
-    listed = survey.sheet["target_id"][DETECTORS[detector](noted, _measured(survey))]
+    own = magnitudes(survey.curves, survey.flux).loc[survey.sheet["target_id"]].to_numpy()
+    listed = survey.sheet["target_id"][DETECTORS[detector](noted, own)]
     return RowScore.of({(t,) for t in listed}, {(t,) for t in survey.misplaced()})
 
 

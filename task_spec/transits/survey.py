@@ -119,7 +119,7 @@ def draw_survey(
     targets = _targets(rng, planets["has_planet"], reobserved, round(copied * stars))
     by_target = _exposures(rng, targets, planets, noise)
     curves, flux = _tables(rng, targets, by_target)
-    measured = targets.assign(mag=targets["target_id"].map(_magnitudes(curves, flux)))
+    measured = targets.assign(mag=targets["target_id"].map(magnitudes(curves, flux)))
     return Survey(targets, curves, flux, draw_sheet(rng, measured, noise, misplaced=misplaced))
 
 
@@ -255,7 +255,7 @@ def _tables(
     return table, np.concatenate([curve.values() for _, curve in every])
 
 
-def _magnitudes(curves: pd.DataFrame, flux: Floats) -> pd.Series:
+def magnitudes(curves: pd.DataFrame, flux: Floats) -> pd.Series:
     """Magnitude of each target by id: the mean over its curves of that of the median flux."""
     median = [np.nanmedian(flux[a : a + n]) for a, n in curves[["start", "length"]].to_numpy()]
     mag = np.where(curves["unit"] == "mag", median, ZERO_POINT - 2.5 * np.log10(np.abs(median)))

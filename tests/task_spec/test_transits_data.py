@@ -231,7 +231,7 @@ def test_the_reference_for_second_extractions_reaches_what_the_card_says(stated)
 
 
 def test_misplaced_entries_are_seen_by_runs_and_not_by_rows():
-    rows = next(bug.rows for bug in BUGS if bug.id == "misplaced_labels")
+    rows = TASK.bug("misplaced_labels").rows
     for seed in (1000, 1001):
         assert sheet_ceiling.score(Draw(seed, 0.95)).reaches(rows)
         assert not sheet_ceiling.score(Draw(seed, 0.95), "row by row").reaches(rows)
@@ -239,7 +239,7 @@ def test_misplaced_entries_are_seen_by_runs_and_not_by_rows():
 
 @pytest.mark.matrix
 def test_the_reference_for_misplaced_entries_reaches_what_the_card_says():
-    rows = next(bug.rows for bug in BUGS if bug.id == "misplaced_labels")
+    rows = TASK.bug("misplaced_labels").rows
     for stated in rows.ceiling[3:5]:
         (found,) = sheet_ceiling.ceiling([Draw(seed, stated.noise) for seed in range(1000, 1008)])
         assert found.precision == pytest.approx(stated.precision, abs=0.02)
