@@ -57,12 +57,15 @@ def compose(
 ) -> Composition:
     """What a level composes of a task's bugs, or of those of some kinds.
 
-    Bugs that are held out stay out, or all are in if asked for. TaskError says what fits.
+    Bugs that are held out stay out, or all are in if asked for; so are the deep ones, if the level
+    says so. TaskError says what fits.
     """
     wanted = set(kinds) if kinds is not None else set(Kind)
     fitting = [bug for bug in task.bugs if bug.kind in wanted]
-    pool = tuple(bug for bug in fitting if not bug.held_out)
+    usual = [bug for bug in fitting if not bug.held_out]
+    pool = tuple(bug for bug in usual if not (bug.deep and level.deep))
     required = tuple(bug for bug in fitting if bug.held_out) if held_out else ()
+    required += tuple(bug for bug in usual if bug not in pool)
     most = len(pool) + len(required)
     size = min(level.bugs, most) if count is None else count
     if not 0 <= size <= most:

@@ -99,8 +99,9 @@ class Bug:
     ``places``: where it may rightly be reported, as ``cell`` or ``cell.function``; the cells and
     functions that ``plant`` edits always count. ``checks``: ids of the checks that must pass for
     the bug to count as repaired. ``source``: where it was seen in the wild. ``rows``: what its
-    report must list. ``held_out``: never planted for training, so that generalisation to bugs
-    that were never seen can be measured.
+    report must list. ``deep``: the data hold a side of it that no clause tells, so that a repair
+    may seem complete and isn't. ``held_out``: never planted for training, so that generalisation
+    to bugs that were never seen can be measured.
     """
 
     id: str
@@ -114,6 +115,7 @@ class Bug:
     near_misses: tuple[Repair, ...]
     places: tuple[str, ...] = ()
     rows: Rows | None = None
+    deep: bool = False
     held_out: bool = False
 
     @property
@@ -133,12 +135,14 @@ class Decoy:
 
 @dataclass(frozen=True)
 class Level:
-    """How hard a variant is: how many bugs, at least how many onions among them, what noise."""
+    """How hard a variant is: how many bugs, at least how many onions among them, whether all deep
+    ones are in, what noise."""
 
     name: str
     bugs: int
     onions: int
     noise: float
+    deep: bool = False
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,7 @@ def test_a_level_draws_what_it_promises_and_never_what_is_held_out(name, level):
         variant = choose(task, level=level.name, seed=seed)
         assert len(variant.bugs) == level.bugs
         assert sum(bug.onion for bug in variant.bugs) >= level.onions
+        assert not level.deep or {bug for bug in task.bugs if bug.deep} <= set(variant.bugs)
         assert not any(bug.held_out for bug in variant.bugs)
         assert variant.noise == level.noise
         assert list(variant.bugs) == [bug for bug in task.bugs if bug in variant.bugs]
