@@ -17,6 +17,7 @@ ZERO_POINT = 25.0
 # Cadences by which a pipeline is ahead of modified Julian dates, which count days from midnight: it
 # counts as they do, or from noon, as Julian dates do.
 CLOCKS = (0, CADENCES_A_DAY // 2)
+HELD = 0.35  # share of the curves of DR2 that hold the last value where a point is missing
 # First cadence of an exposure, by release. Curves have up to 360 points, so the releases are
 # apart in time, on whatever clock, and only curves of one release can share an exposure.
 FIRST_CADENCE = {"DR1": (0, 384), "DR2": (768, 1152)}
@@ -45,10 +46,26 @@ class Curve:
     missing: Floats
 
     def values(self) -> Floats:
-        """(T,) float32 in the curve's unit, NaN where a point is missing."""
+        """(T,) float32 in the curve's unit, NaN where a point is missing. No point has the very
+        value of the one that was seen before it."""
         flux = self.counts * (1 + self.shape)
         out = ZERO_POINT - 2.5 * np.log10(flux) if self.unit == "mag" else flux
-        return np.where(self.missing, np.nan, out).astype(np.float32)
+        return apart(np.where(self.missing, np.nan, out).astype(np.float32))
+
+
+def apart(values: Floats) -> Floats:
+    """(T,) float32 values of which none equals the last one seen before it: a step of float32 moves
+    those that did."""
+    values, seen = values.copy(), np.flatnonzero(np.isfinite(values))
+    while len(same := seen[1:][values[seen[1:]] == values[seen[:-1]]]):
+        values[same] = np.nextafter(values[same], np.float32(np.inf))
+    return values
+
+
+def hold(values: Floats) -> Floats:
+    """(T,) where a point is missing the last value that was seen, if there was one before it."""
+    at = np.where(np.isfinite(values), np.arange(len(values)), 0)
+    return np.asarray(values[np.maximum.accumulate(at)])
 
 
 def expose(rng: np.random.Generator, star: pd.Series, release: str, shortest: int) -> Curve:

@@ -19,8 +19,9 @@
 #   blank band means W.
 # - **P3 Flux.** A curve enters the network as relative flux `f / median(f) - 1`, where a dimming
 #   is negative, divided by its own scatter (1.4826 times the median absolute deviation), clipped
-#   to ±8; missing points are 0. Magnitudes are first turned into flux, `f = 10 ** (-0.4 * m)`.
-#   Every run computes all this from `flux.npy`.
+#   to ±8. Magnitudes are first turned into flux, `f = 10 ** (-0.4 * m)`. Points that were not
+#   observed are 0, whatever the file has there, and have no part in median and scatter. Every run
+#   computes all this from `flux.npy`.
 # - **P4 Padding.** In evaluation the logit of a curve depends on that curve alone: not on how
 #   far its batch is padded (with zeros), nor on what else is in the batch.
 # - **P5 Pre-training loss.** The mean squared error over the hidden points that were observed,
@@ -98,7 +99,7 @@ torch.set_num_threads(1)
 # `targets.csv` has a row a target: position and release. `curves.csv` has a row a curve: its
 # target, its band, its unit (electrons a second, or magnitudes with zero point 25), the time `t0`
 # of its first point in days, as the pipeline that extracted it counts them, and where it lies in
-# `flux.npy`, which holds all curves end to end, one point each half hour. Missing points are NaN.
+# `flux.npy`, which holds all curves end to end, one point each half hour; some points are missing.
 # Some stars were observed again in another release, under another id. `labels.csv` is the sheet of
 # those who vetted the targets, in the order in which they worked: a target, its magnitude as they
 # estimated it from its curves, and whether they found a planet. `inputs.npz` holds network inputs
@@ -149,6 +150,11 @@ def moved_back(sheet, measured):
     return sheet
 
 
+def observed(flux):
+    """A curve, NaN where it repeats a value: DR2 fills some of its gaps with the last one seen."""
+    return np.where(np.append(False, flux[1:] == flux[:-1]), np.nan, flux)
+
+
 def load_survey(folder):
     """A row a curve, joined with its target and its label, with the curve itself in `flux`."""
     targets = pd.read_csv(folder / "targets.csv")
@@ -156,7 +162,7 @@ def load_survey(folder):
     curves["band"] = curves["band"].replace("", "W")
     survey = curves.merge(targets, on="target_id", how="left", validate="many_to_one")
     flux = np.load(folder / "flux.npy").astype(np.float64)
-    survey["flux"] = [flux[a : a + n] for a, n in zip(survey["start"], survey["length"])]
+    survey["flux"] = [observed(flux[a : a + n]) for a, n in zip(survey["start"], survey["length"])]
     if (folder / "labels.csv").exists():
         sheet = moved_back(pd.read_csv(folder / "labels.csv"), magnitudes(survey))
         survey["label"] = survey["target_id"].map(sheet.set_index("target_id")["label"])

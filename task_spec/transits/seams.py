@@ -12,7 +12,11 @@ SEAMS = (
     Seam("load_survey(folder)", "reads a survey's folder, with or without `labels.csv`"),
     Seam("stars_of_targets(survey)", "target_id -> its star, called by `split_curves`"),
     Seam("split_curves(survey)", 'curve_id -> "train", "val" or "test"'),
-    Seam("prepare(survey)", "list of `Curve`, whose fields stay; `x` is a float tensor (2, T)"),
+    Seam(
+        "prepare(survey)",
+        "list of `Curve`, whose fields stay; `x` is a float tensor (2, T): flux, and 1 where a "
+        "point was observed, else 0",
+    ),
     Seam(
         "augment(x, generator)",
         "called with one curve; what it returns is collated and trained on as it is",

@@ -2,8 +2,8 @@
 
 Nothing here is a physical model of a mission; it has the traits that make such data treacherous:
 stars observed again under another id, exposures extracted twice and timed by clocks that differ,
-releases with other conventions, several bands and units, curves of unequal length with gaps, red
-noise and stellar variability, and labels that were entered by hand.
+releases with other conventions, several bands and units, curves of unequal length with gaps that
+are marked or filled, red noise and stellar variability, and labels that were entered by hand.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ import pandas as pd
 from task_spec.transits.curves import (
     CADENCES_A_DAY,
     CLOCKS,
+    HELD,
     SHORTEST,
     SHORTEST_EXPOSED_TWICE,
     ZERO_POINT,
     Curve,
     expose,
     extract_again,
+    hold,
 )
 from task_spec.transits.earlier import earlier_inputs
 from task_spec.transits.sheet import draw_sheet
@@ -31,6 +33,7 @@ from task_spec.transits.sheet import draw_sheet
 Floats = np.ndarray[Any, Any]
 
 HIDDEN_OF_TARGETS = ["star", "place", "copy_of", "label"]
+HIDDEN_OF_CURVES = ["true_band", "held"]
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,9 @@ class Survey:
     ``targets``: target_id, release, ra, dec, and the hidden ``label``, ``star`` (index of the
     physical star), ``place`` (index of the position) and ``copy_of`` (for a second extraction the
     target whose exposure it is, else ""). ``curves``: curve_id, target_id, band, unit, t0, start,
-    length, and the hidden ``true_band``. ``flux``: float32 of shape (sum of lengths,), NaN where a
-    point is missing. ``sheet``: see `draw_sheet`.
+    length, and the hidden ``true_band`` and ``held`` (whether the file repeats the last value where
+    a point is missing). ``flux``: float32 of shape (sum of lengths,), NaN where a point is missing.
+    ``sheet``: see `draw_sheet`.
     """
 
     targets: pd.DataFrame
@@ -57,14 +61,22 @@ class Survey:
         folder.mkdir(parents=True, exist_ok=True)
         targets = self.targets.drop(columns=HIDDEN_OF_TARGETS)
         targets.to_csv(folder / "targets.csv", index=False, float_format="%.8f")
-        curves = self.curves.drop(columns="true_band")
+        curves = self.curves.drop(columns=HIDDEN_OF_CURVES)
         curves.to_csv(folder / "curves.csv", index=False, float_format="%.5f")
-        np.save(folder / "flux.npy", self.flux)
+        flux = self.published_flux()
+        np.save(folder / "flux.npy", flux)
         if labels:
             self.labels().to_csv(folder / "labels.csv", index=False, float_format="%.2f")
-            inputs = earlier_inputs(self.curves, self.flux)
+            inputs = earlier_inputs(self.curves, flux)
             ids = self.curves["curve_id"].to_numpy(dtype="U6")
             np.savez_compressed(folder / "inputs.npz", curve_id=ids, x=inputs)
+
+    def published_flux(self) -> Floats:
+        """`flux.npy`: as ``flux``, but for curves that hold their last value."""
+        flux, held = self.flux.copy(), self.curves[self.curves["held"]]
+        for start, length in held[["start", "length"]].to_numpy():
+            flux[start : start + length] = hold(flux[start : start + length])
+        return flux
 
     def labels(self) -> pd.DataFrame:
         """`labels.csv`: target_id, mag and label as they stand in the sheet."""
@@ -252,6 +264,9 @@ def _tables(
     table = pd.DataFrame(rows, columns=names)
     table.insert(4, "start", table["length"].cumsum() - table["length"])
     table.insert(0, "curve_id", [f"C{i:05d}" for i in range(len(table))])
+    # From a stream of its own, as the clocks are.
+    in_dr2 = table["target_id"].map(targets.set_index("target_id")["release"]) == "DR2"
+    table["held"] = in_dr2 & (rng.spawn(1)[0].random(len(table)) < HELD)
     return table, np.concatenate([curve.values() for _, curve in every])
 
 

@@ -10,7 +10,7 @@ from task_spec.transits import TASK, extraction_ceiling, sheet_ceiling
 from task_spec.transits.bugs import BUGS
 from task_spec.transits.bugs.extractions import SECOND_EXTRACTIONS
 from task_spec.transits.checks.data import reference_input
-from task_spec.transits.curves import CLOCKS, FIRST_CADENCE, LONGEST
+from task_spec.transits.curves import CLOCKS, FIRST_CADENCE, LONGEST, apart
 from task_spec.transits.earlier import earlier_inputs
 from task_spec.transits.sheet import MIN_WRONG_LABELS, draw_sheet
 from task_spec.transits.survey import draw_survey
@@ -245,3 +245,25 @@ def test_the_reference_for_misplaced_entries_reaches_what_the_card_says():
         assert found.precision == pytest.approx(stated.precision, abs=0.02)
         assert found.recall == pytest.approx(stated.recall, abs=0.02)
         assert found.reached == 8
+
+
+def test_a_held_point_equals_the_one_before_it_and_no_other_does():
+    assert set(SURVEY.curves["unit"][SURVEY.curves["held"]]) == {"e/s", "mag"}
+    published = SURVEY.published_flux()
+    for row in SURVEY.curves.itertuples():
+        piece = slice(row.start, row.start + row.length)
+        flux, shown = SURVEY.flux[piece], published[piece]
+        repeats = np.append(False, shown[1:] == shown[:-1])
+        before_the_first = np.isnan(flux) & ~np.maximum.accumulate(np.isfinite(flux))
+        missing = np.isnan(flux) & ~before_the_first
+        assert np.array_equal(repeats, missing & row.held)
+        assert np.array_equal(np.isnan(shown), np.isnan(flux) & ~repeats)
+
+
+def test_points_of_equal_value_are_moved_apart():
+    values = np.array([1, 1, np.nan, 1, 2, 2, 2], dtype=np.float32)
+    moved = apart(values)
+    assert np.array_equal(np.isnan(moved), np.isnan(values))
+    seen = moved[np.isfinite(moved)]
+    assert np.all(np.diff(seen) != 0)
+    assert np.allclose(seen, values[np.isfinite(values)])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from task_spec.model import Bug, Edit, Kind, Repair
+from task_spec.source import functions
+from task_spec.transits.seams import SOURCE
 
 MAGNITUDES = Bug(
     id="magnitudes",
@@ -173,4 +175,77 @@ STALE_CACHE = Bug(
     ),
 )
 
-BUGS = (MAGNITUDES, STALE_CACHE)
+_OBSERVED = "    return np.where(np.append(False, flux[1:] == flux[:-1]), np.nan, flux)\n"
+_LOAD = "def load_survey(folder):\n"
+_TAKEN_AS_IT_IS = (
+    Edit("load", "[observed(flux[a : a + n]) for a, n in zip", "[flux[a : a + n] for a, n in zip"),
+    Edit("load", functions(SOURCE, "load", "observed", "observed") + "\n\n" + _LOAD, _LOAD),
+)
+
+
+def _observed(body: str) -> tuple[Edit, ...]:
+    """An `observed` of another kind."""
+    return (Edit("load", _OBSERVED, body),)
+
+
+HELD_POINTS = Bug(
+    id="held_points",
+    title="a third of DR2's curves repeat the last value where a point is missing, single points as "
+    "well as gaps, and have no NaN: what was not observed enters the network and is trained on",
+    kind=Kind.DATA,
+    clauses=("P3",),
+    source="the last valid value is sent on instead of NaN: gh:SWAT-engineering/kiwi-air-monitor#21; "
+    "sensors that stopped repeat one value: gh:earthobservations/wetterdienst#1921",
+    plant=_TAKEN_AS_IT_IS,
+    checks=("P3.flux", "P3.observed"),
+    places=("prepare.normalise", "prepare.relative_flux", "prepare.prepare", "load.load_survey"),
+    repairs=(
+        Repair(
+            "struck out where the input is made",
+            (
+                *_TAKEN_AS_IT_IS,
+                Edit(
+                    "prepare",
+                    "    x = relative_flux(flux, unit)\n",
+                    "    flux = np.where(np.diff(flux, prepend=np.nan) == 0, np.nan, flux)\n"
+                    "    x = relative_flux(flux, unit)\n",
+                ),
+            ),
+        ),
+        Repair(
+            "only in curves without a gap after their first point, by pandas",
+            _observed(
+                "    if np.isnan(flux[np.isfinite(flux).argmax() :]).any():\n        return flux\n"
+                "    flux = pd.Series(flux)\n"
+                "    return flux.mask(flux.eq(flux.shift())).to_numpy()\n"
+            ),
+        ),
+    ),
+    near_misses=(
+        Repair(
+            "values that stay for an hour or longer: single points that are missing remain",
+            _observed(
+                "    same = np.append(False, flux[1:] == flux[:-1])\n"
+                '    length = pd.Series(same).groupby((~same).cumsum()).transform("sum")\n'
+                "    return np.where(same & (length > 1), np.nan, flux)\n"
+            ),
+            obvious=True,
+        ),
+        Repair(
+            "the point that is repeated is struck out too, which was observed",
+            _observed(
+                "    same = flux[1:] == flux[:-1]\n"
+                "    return np.where(np.append(False, same) | np.append(same, False), np.nan, flux)\n"
+            ),
+        ),
+        Repair(
+            "values that are close count as the same: so do many that were observed",
+            _observed(
+                "    return np.where(np.append(False, np.isclose(flux[1:], flux[:-1])), np.nan, flux)\n"
+            ),
+        ),
+    ),
+    deep=True,
+)
+
+BUGS = (MAGNITUDES, STALE_CACHE, HELD_POINTS)

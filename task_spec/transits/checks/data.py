@@ -94,19 +94,36 @@ def reference_input(flux: np.ndarray[Any, Any], unit: str) -> np.ndarray[Any, An
     return np.asarray(np.nan_to_num(np.clip(relative / scatter, -8, 8), nan=0.0))
 
 
+def _prepared(e: Evidence) -> dict[str, np.ndarray[Any, Any]]:
+    """(2, T) network input by curve_id, of the hidden survey."""
+    pieces, at = {}, 0
+    for curve, _, length in e.claims["prepared"]:
+        pieces[curve] = e.arrays["prepared"][:, at : at + length]
+        at += length
+    return pieces
+
+
 @check("P3.flux", "within 0.02 of the reference at every point", ALL)
 def flux(e: Evidence) -> Measurement:
-    """Network input of every curve of a hidden survey against a reference computed here."""
-    hidden = e.truth.hidden
-    prepared, at = {}, 0
-    for curve, _, length in e.claims["prepared"]:
-        prepared[curve] = e.arrays["prepared"][0, at : at + length]
-        at += length
+    """Network input of every curve of a hidden survey against a reference computed here, which
+    knows what was observed."""
+    hidden, prepared = e.truth.hidden, _prepared(e)
     worst = 0.0
     for row in hidden.curves.itertuples():
         wanted = reference_input(hidden.flux[row.start : row.start + row.length], row.unit)
-        worst = max(worst, float(np.max(np.abs(prepared[row.curve_id] - wanted))))
+        worst = max(worst, float(np.max(np.abs(prepared[row.curve_id][0] - wanted))))
     return at_most(worst, 0.02, "largest deviation of a point [scatters]", log=True)
+
+
+@check("P3.observed", "none marked wrongly", ALL)
+def observed(e: Evidence) -> Measurement:
+    """The second row of each curve's input, against the points that were observed in truth."""
+    hidden, prepared = e.truth.hidden, _prepared(e)
+    wrong = 0
+    for row in hidden.curves.itertuples():
+        seen = np.isfinite(hidden.flux[row.start : row.start + row.length])
+        wrong += int(np.sum((prepared[row.curve_id][1] > 0) != seen))
+    return none_of(wrong, "points wrongly marked as observed or as missing")
 
 
 @check("P3.again", "every curve the same", ("small",))
