@@ -7,8 +7,8 @@ from task_spec.model import Decoy
 DECOYS = (
     Decoy(
         "load",
-        'day = pd.Series(pd.NaT, documents.index, dtype="datetime64[us]")',
-        "days start out missing, but the three sources cover every row",
+        'readings = [pd.to_datetime(written, format=form, errors="coerce") for form in FORMS]',
+        "a form that does not fit is a missing reading, but one of the three fits every day",
     ),
     Decoy(
         "copies",

@@ -1,8 +1,9 @@
 """The corpora of `tinylm`: documents of a synthetic language, and what is true of them.
 
-They have the traits that make text collections treacherous: sources that write dates, missing
-values and accents in ways of their own, documents that are edited copies of earlier ones, documents
-whose words were put out of order, and a vocabulary file that has fallen out of date.
+They have the traits that make text collections treacherous: days that can be read in two ways, a
+source whose name looks like a missing value, accents that are spelt in two ways, documents that
+are edited copies of earlier ones, documents whose words were put out of order, and a vocabulary
+file that has fallen out of date.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +21,16 @@ from task_spec.tinylm.copying import MIN_CHARACTERS, edited_copy
 from task_spec.tinylm.garbling import MIN_WORDS, garble
 from task_spec.tinylm.grammar import MAX_WORDS, SOURCES, TREACHEROUS, Grammar, draw_grammar
 
-DATES = {"wire": "%Y-%m-%d", "press": "%d/%m/%Y", "NA": "%m/%d/%Y"}
+# How most documents of a source have their day written, and how the others have it.
+DATES = {
+    "wire": ("%Y-%m-%d", "%Y-%m-%d"),
+    "press": ("%d/%m/%Y", "%m/%d/%Y"),
+    "NA": ("%m/%d/%Y", "%d/%m/%Y"),
+}
+OTHER_DESK = 0.2  # share of those others
+# Days within which the numbers before and after a document whose day can be read in two ways hold
+# one whose day is certain. Two readings of a day lie at least 27 days apart.
+NEAR = 9
 # First and last day of each part.
 PERIODS = {
     "train": ("2023-09-01", "2024-03-31"),
@@ -37,10 +48,11 @@ DECOMPOSED = {"wire": 0.0, "press": 0.15, "NA": 0.6}  # share delivered with com
 class Corpus:
     """One draw of documents.
 
-    ``table`` has doc_id, source, received and text as delivered; and, hidden: ``part``, ``clean``
-    (the text in NFC), ``original`` (doc_id of the document it copies, or ""), ``edited`` (whether
-    that copy is not exact), ``rearranged`` (whether that edited one has pieces in another order)
-    and ``garbled`` (whether words of it stand in random order).
+    ``table`` has, in random order, doc_id (whose numbers grow with the day), source, received and
+    text as delivered; and, hidden: ``part``, ``day``, ``clean`` (the text in NFC), ``original``
+    (doc_id of the document it copies, or ""), ``edited`` (whether that copy is not exact),
+    ``rearranged`` (whether that edited one has pieces in another order) and ``garbled`` (whether
+    words of it stand in random order).
     """
 
     grammar: Grammar
@@ -78,11 +90,12 @@ class Corpus:
         return frozenset(self.table.loc[self.table["garbled"], "doc_id"])
 
     def with_other_test_texts(self, seed: int) -> Corpus:
-        """The same corpus, in which test documents say something else: those that no misreading of
-        days that are written with the day first can put into another part. They are longer
-        than any document was, so that sizes that are taken from them change."""
+        """The same corpus, in which test documents say something else: those that are in test
+        however their day is read. They are longer than any document was, so that sizes that are
+        taken from them change."""
         rng, table = np.random.default_rng(seed), self.table.copy()
-        for i in table.index[(table["part"] == "test") & (table["source"] != "press")]:
+        earliest = readings(table["received"]).min(axis=1)
+        for i in table.index[earliest >= pd.Timestamp(PERIODS["test"][0])]:
             words = self.grammar.draw(rng, table.loc[i, "source"], MAX_WORDS)
             text = " ".join([*words, "later", "on"])
             table.loc[i, ["text", "clean"]] = text
@@ -115,14 +128,15 @@ def draw_corpus(seed: int, noise: float, size: Size = FULL) -> Corpus:
     later = [_own(rng, grammar, part, getattr(size, part)) for part in ("val", "test")]
     table = pd.concat([train, *later, _copies(rng, grammar, train, size.copies, noise)])
     table = table.sample(frac=1, random_state=int(rng.integers(1 << 31)), ignore_index=True)
-    table["doc_id"] = _ids(rng, len(table))
-    number = dict(zip(table["serial"], table["doc_id"], strict=True))
-    table["original"] = [number.get(serial, "") for serial in table["original"]]
+    numbers = rng.choice(np.arange(10_000, 99_999), len(table), replace=False)
     # Drawn by itself: all other documents are the same, whatever is garbled.
     _garble(np.random.default_rng([seed, 19]), table, size.garbled, noise)
-    table["received"] = [_received(rng, row.part, row.source) for row in table.itertuples()]
+    table["day"] = [_day(rng, part) for part in table["part"]]
     table["text"] = [_delivered(rng, row.source, row.clean) for row in table.itertuples()]
-    return Corpus(grammar, table.drop(columns="serial").sort_values("doc_id", ignore_index=True))
+    _receive(np.random.default_rng([seed, 23]), table)
+    _number(table, numbers)
+    table = table.drop(columns="serial").iloc[np.argsort(numbers)]  # rows in random order
+    return Corpus(grammar, table.reset_index(drop=True))
 
 
 def _own(rng: np.random.Generator, grammar: Grammar, part: str, count: int) -> pd.DataFrame:
@@ -170,7 +184,7 @@ def _copies(
 
 def _garble(rng: np.random.Generator, table: pd.DataFrame, count: int, noise: float) -> None:
     """Garble some documents in place: no copies, none that is copied, none that is short."""
-    whole = (table["original"] == "") & ~table["doc_id"].isin(table["original"])
+    whole = (table["original"] == "") & ~table["serial"].isin(table["original"])
     long = table["clean"].str.count(" ") + 1 >= MIN_WORDS
     chosen = rng.choice(table.index[whole & long], count, replace=False)
     for i in chosen:
@@ -178,14 +192,55 @@ def _garble(rng: np.random.Generator, table: pd.DataFrame, count: int, noise: fl
     table["garbled"] = table.index.isin(chosen)
 
 
-def _ids(rng: np.random.Generator, count: int) -> list[str]:
-    return [f"D{i}" for i in rng.choice(np.arange(10_000, 99_999), count, replace=False)]
-
-
-def _received(rng: np.random.Generator, part: str, source: str) -> str:
-    """A day of the part's period, as its source writes it."""
+def _day(rng: np.random.Generator, part: str) -> pd.Timestamp:
+    """A day of the part's period."""
     days = pd.date_range(*PERIODS[part])
-    return str(days[int(rng.integers(len(days)))].strftime(DATES[source]))
+    return days[int(rng.integers(len(days)))]
+
+
+def _receive(rng: np.random.Generator, table: pd.DataFrame) -> None:
+    """Write each document's day down; where its neighbours can't tell how to read it, it was
+    received on another day."""
+    lonely = table.index
+    while len(lonely):
+        table.loc[lonely, "received"] = [
+            written(rng, row.source, row.day) for row in table.loc[lonely].itertuples()
+        ]
+        lonely = table.index[_lonely(table)]
+        table.loc[lonely, "day"] = [_day(rng, part) for part in table.loc[lonely, "part"]]
+
+
+def written(rng: np.random.Generator, source: str, day: pd.Timestamp) -> str:
+    """A day as the source writes it, at one of its desks."""
+    return str(day.strftime(DATES[source][int(rng.random() < OTHER_DESK)]))
+
+
+def readings(received: pd.Series[str]) -> pd.DataFrame:
+    """What days as written can mean: a column for each form, missing where that does not fit."""
+    forms = sorted({form for both in DATES.values() for form in both})
+    return pd.DataFrame(
+        {form: pd.to_datetime(received, format=form, errors="coerce") for form in forms}
+    )
+
+
+def _lonely(table: pd.DataFrame) -> pd.Series[bool]:
+    """Which documents can be read in two ways, while the last certain day before or the first one
+    after theirs, in the order of numbers, is too far off."""
+    ordered = table.sort_values("day", kind="stable")
+    certain = readings(ordered["received"]).nunique(axis=1) == 1
+    known = ordered["day"].where(certain)
+    near = pd.Timedelta(NEAR, "D")
+    far = (ordered["day"] - known.ffill() > near) | (known.bfill() - ordered["day"] > near)
+    return far.reindex(table.index)
+
+
+def _number(table: pd.DataFrame, numbers: np.ndarray[Any, Any]) -> None:
+    """Number documents in the order in which they were received, those of a day in any."""
+    ordered = table["day"].argsort(kind="stable")
+    ids = pd.Series([f"D{number}" for number in np.sort(numbers)], table.index[ordered])
+    table["doc_id"] = ids
+    known = dict(zip(table["serial"], table["doc_id"], strict=True))
+    table["original"] = [known.get(serial, "") for serial in table["original"]]
 
 
 def _delivered(rng: np.random.Generator, source: str, text: str) -> str:

@@ -14,8 +14,8 @@
 # - **P2 Spelling.** Texts are put into Unicode normal form C and are not changed otherwise. From
 #   then on, a character is a code point, and a word is what stands between single spaces.
 # - **P3 Split.** By the day on which a document was received: train up to 31 March 2024, val from
-#   April to June 2024, test from July 2024 on. `wire` writes days as YYYY-MM-DD, `press` as
-#   DD/MM/YYYY, `NA` as MM/DD/YYYY.
+#   April to June 2024, test from July 2024 on. Days are written as YYYY-MM-DD, DD/MM/YYYY or
+#   MM/DD/YYYY, by whatever desk took the document.
 # - **P4 Copies.** Val and test documents that were made from a training document belong to no
 #   split: word for word copies of it, and edited ones, however they were edited. Copies have at
 #   least 60 characters as P2 counts them. No detector is perfect: at least 80% of all copies are
@@ -92,18 +92,27 @@ torch.set_num_threads(1)
 
 
 # %% id="load"
-DAYS = {"wire": "%Y-%m-%d", "press": "%d/%m/%Y", "NA": "%m/%d/%Y"}
+FORMS = ["%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y"]
+
+
+def read_days(documents):
+    """The day of each document. Of two readings the one is taken that lies nearer to the days of
+    documents that were numbered before and after it, since numbers grow from day to day; where no
+    day in the folder is certain, the first."""
+    written = documents["received"]
+    readings = [pd.to_datetime(written, format=form, errors="coerce") for form in FORMS]
+    first, last = pd.concat(readings, axis=1).min(axis=1), pd.concat(readings, axis=1).max(axis=1)
+    number = documents["doc_id"].str[1:].astype(int)
+    certain = first.where(first == last).iloc[number.argsort()]
+    about = certain.interpolate(limit_direction="both")
+    return last.where(last - about < about - first, first)
 
 
 def load_documents(folder):
     """A row a document: doc_id, source, received (as written), text, and its day."""
     documents = pd.read_csv(folder / "documents.csv", dtype=str, keep_default_na=False)
     documents["text"] = documents["text"].str.normalize("NFC")
-    day = pd.Series(pd.NaT, documents.index, dtype="datetime64[us]")
-    for source, form in DAYS.items():
-        own = documents["source"] == source
-        day[own] = pd.to_datetime(documents.loc[own, "received"], format=form)
-    documents["day"] = day
+    documents["day"] = read_days(documents)
     return documents
 
 

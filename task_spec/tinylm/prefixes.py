@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from task_spec.tinylm.grammar import END, SOURCES, Grammar
-from task_spec.tinylm.language import DATES
+from task_spec.tinylm.language import written
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,9 @@ class Prefixes:
 
 
 def draw_prefixes(rng: np.random.Generator, grammar: Grammar, count: int) -> Prefixes:
-    """New documents of a language, each cut after a random word."""
-    rows = []
+    """New documents of a language, each cut after a random word, numbered in the order in which
+    they were received."""
+    rows, desks = [], rng.spawn(1)[0]
     for i in range(count):
         source = str(rng.choice(SOURCES))
         words = grammar.draw(rng, source)
@@ -38,9 +39,11 @@ def draw_prefixes(rng: np.random.Generator, grammar: Grammar, count: int) -> Pre
         text = " ".join(words[:cut])
         if source == "NA" and rng.random() < 0.5:
             text = unicodedata.normalize("NFD", text)
-        day = (pd.Timestamp("2025-01-01") + pd.Timedelta(i % 90, "D")).strftime(DATES[source])
+        day = written(
+            desks, source, pd.Timestamp("2025-01-01") + pd.Timedelta(90 * i // count, "D")
+        )
         bits = grammar.next_bits(source, words[:cut], following)
-        rows.append((f"H{i:05d}", source, day, text, following, bits))
+        rows.append((f"D{100_000 + i}", source, day, text, following, bits))
     names = ["doc_id", "source", "received", "text", "following", "bits"]
     return Prefixes(pd.DataFrame(rows, columns=names))
 

@@ -92,8 +92,8 @@ def worlds(published: Draw, seed: int) -> tuple[World, ...]:
         ),
         small(
             "swapped",
-            "the small draw with other texts in test documents of two sources: only the test score "
-            "may move",
+            "the small draw with other texts in test documents whose day can't be misread: only "
+            "the test score may move",
             swapped=True,
         ),
     )

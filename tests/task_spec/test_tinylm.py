@@ -3,9 +3,11 @@
 import ast
 import unicodedata
 from collections import Counter
+from functools import lru_cache
 from itertools import combinations, pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from task_spec.model import Draw, Kind
@@ -17,7 +19,16 @@ from task_spec.tinylm.garbled_ceiling import score as garbled_score
 from task_spec.tinylm.garbled_ceiling import summed_stretches
 from task_spec.tinylm.garbling import MIN_STRETCH, MIN_WORDS, garble, kept_transitions
 from task_spec.tinylm.grammar import END, MAX_WORDS, SOURCES, draw_grammar
-from task_spec.tinylm.language import FULL, SMALL, draw_corpus
+from task_spec.tinylm.language import (
+    DATES,
+    FULL,
+    NEAR,
+    OTHER_DESK,
+    PERIODS,
+    SMALL,
+    draw_corpus,
+    readings,
+)
 from task_spec.tinylm.prefixes import draw_prefixes
 from task_spec.tinylm.worlds import edited_copies, garbled_documents
 from task_spec.variant import Variant
@@ -182,6 +193,7 @@ def test_other_test_texts_leave_everything_else(grammar):
     changed = corpus.table["text"] != other.table["text"]
     assert changed.sum() > 30
     assert set(corpus.table.loc[changed, "part"]) == {"test"}
+    assert (readings(corpus.table.loc[changed, "received"]).min() >= PERIODS["test"][0]).all()
     assert not other.table.loc[changed, "garbled"].any()
 
 
@@ -190,6 +202,93 @@ def test_hidden_prefixes_keep_what_follows(tmp_path, grammar):
     hidden.write(tmp_path)
     assert (tmp_path / "documents.csv").read_text().splitlines()[0] == "doc_id,source,received,text"
     assert np.isfinite(hidden.table["bits"]).all()
+    last = readings(hidden.table["received"]).max(axis=1)
+    certain = readings(hidden.table["received"]).nunique(axis=1) == 1
+    assert hidden.table["doc_id"].is_monotonic_increasing
+    assert last[certain].is_monotonic_increasing
+
+
+@pytest.mark.parametrize("size", [FULL, SMALL])
+def test_documents_are_numbered_by_day_and_written_by_two_sorts_of_desks(size):
+    table = draw_corpus(17, 0.95, size).table
+    by_number = table.iloc[table["doc_id"].str[1:].astype(int).argsort()]
+    assert by_number["day"].is_monotonic_increasing
+    assert abs(np.corrcoef(by_number.index, range(len(table)))[0, 1]) < 0.2  # rows are in no order
+    for part, (first, last) in PERIODS.items():
+        assert table.loc[table["part"] == part, "day"].between(first, last).all()
+    meant = readings(table["received"])
+    assert meant.eq(table["day"], axis=0).any(axis=1).all()
+    certain = meant[meant.notna().sum(axis=1) == 1]
+    assert set(table.index[table["source"] == "wire"]) <= set(certain.index)
+    for source in ("press", "NA"):
+        shown = certain[table.loc[certain.index, "source"] == source]
+        assert shown[DATES[source][1]].notna().mean() == pytest.approx(OTHER_DESK, abs=0.12)
+
+
+def _parts(day):
+    return np.where(
+        day < PERIODS["val"][0], "train", np.where(day < PERIODS["test"][0], "val", "test")
+    )
+
+
+@pytest.mark.parametrize("size", [FULL, SMALL])
+def test_numbers_tell_every_day_that_can_be_read_in_two_ways(size):
+    for seed in range(30, 34):
+        table = draw_corpus(seed, 0.95, size).table.sort_values("doc_id")
+        meant = readings(table["received"])
+        twofold = meant.nunique(axis=1) == 2
+        first, last = meant[twofold].min(axis=1), meant[twofold].max(axis=1)
+        assert (last - first).dt.days.min() > 2 * NEAR
+        assert (_parts(first) != _parts(last)).sum() > size.train / 15
+        known = table["day"].mask(twofold)
+        for gap in (table["day"] - known.ffill(), known.bfill() - table["day"]):
+            assert gap.dt.days.max() <= NEAR
+
+
+def _loading(notebook):
+    """`load_documents` of a notebook."""
+    source = next(cell.source for cell in notebook.cells if cell["id"] == "load")
+    cell = {"np": np, "pd": pd}
+    exec(source.partition("documents = load_documents")[0], cell)
+    return cell["load_documents"]
+
+
+_drawn = lru_cache(draw_corpus)
+
+
+def _misread(load, folder, size):
+    """How many documents get into a wrong part, over some draws."""
+    wrong = []
+    for seed in range(40, 43):
+        corpus = _drawn(seed, 0.95, size)
+        corpus.write(folder)
+        read, table = load(folder), corpus.table
+        assert read["doc_id"].tolist() == table["doc_id"].tolist()
+        assert read["day"].notna().all()
+        wrong.append(int((_parts(read["day"]) != table["part"]).sum()))
+    return wrong
+
+
+@pytest.mark.parametrize("size", [FULL, SMALL])
+def test_days_are_read_rightly_by_the_notebook_and_each_repair(tmp_path, size):
+    bug = TASK.bug("dates_mixed")
+    for edits in ((), *(repair.edits for repair in bug.repairs)):
+        assert _misread(_loading(Variant(TASK, (bug,)).correct(edits)), tmp_path, size) == [0, 0, 0]
+
+
+def test_days_are_misread_in_every_draw_by_the_bug_and_each_near_miss(tmp_path):
+    bug = TASK.bug("dates_mixed")
+    variant = Variant(TASK, (bug,))
+    for notebook in (variant.broken(), *(variant.correct(m.edits) for m in bug.near_misses)):
+        assert min(_misread(_loading(notebook), tmp_path, FULL)) >= 8
+        assert min(_misread(_loading(notebook), tmp_path, SMALL)) >= 1
+
+
+def test_a_folder_without_a_certain_day_is_read_all_the_same(tmp_path):
+    lines = ["doc_id,source,received,text", "D2,NA,03/05/2024,a", "D1,press,07/06/2024,b"]
+    (tmp_path / "documents.csv").write_text("\n".join(lines))
+    read = _loading(Variant(TASK, ()).correct(()))(tmp_path)
+    assert read["day"].tolist() == [pd.Timestamp("2024-03-05"), pd.Timestamp("2024-06-07")]
 
 
 def test_rows_to_report_are_the_edited_copies():

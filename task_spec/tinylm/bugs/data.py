@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from task_spec.model import Bug, Edit, Kind, Repair
+from task_spec.source import functions
+from task_spec.tinylm.seams import SOURCE
 
 _READ = 'pd.read_csv(folder / "documents.csv", dtype=str, keep_default_na=False)'
-_DAYS = """    day = pd.Series(pd.NaT, documents.index, dtype="datetime64[us]")
-    for source, form in DAYS.items():
-        own = documents["source"] == source
-        day[own] = pd.to_datetime(documents.loc[own, "received"], format=form)
-    documents["day"] = day
-"""
-_FORMS = 'DAYS = {"wire": "%Y-%m-%d", "press": "%d/%m/%Y", "NA": "%m/%d/%Y"}\n\n\n'
+_READ_DAYS = functions(SOURCE, "load", "read_days", "read_days")
 _BUILT = 'vocabulary = build_vocabulary(train["text"])'
+
+
+def _days(body: str) -> tuple[Edit, ...]:
+    """A `read_days` of another kind."""
+    head = 'def read_days(documents):\n    """The day of each document, in whichever form it was written."""\n'
+    return (Edit("load", _READ_DAYS, head + body.strip("\n") + "\n"),)
+
+
+_READINGS = """
+    written = documents["received"]
+    iso, day_first, month_first = (
+        pd.to_datetime(written, format=form, errors="coerce") for form in FORMS
+    )
+"""
+_ORDERED = """
+    written = documents["received"]
+    readings = [pd.to_datetime(written, format=form, errors="coerce") for form in FORMS]
+    first, last = pd.concat(readings, axis=1).min(axis=1), pd.concat(readings, axis=1).max(axis=1)
+    number = documents["doc_id"].str[1:].astype(int)
+"""
 
 SOURCE_NA = Bug(
     id="source_na",
@@ -134,78 +150,96 @@ COMBINING_MARKS = Bug(
 
 DATES_MIXED = Bug(
     id="dates_mixed",
-    title="days are guessed one by one, month first: press documents of the first twelve days of a "
-    "month get day and month swapped and land in the wrong part",
+    title="a day is read by the first form that fits: where the month was written first, the first "
+    "twelve days of a month get day and month swapped, and documents land in the wrong part. Only the "
+    "numbers of documents, which grow with the day, tell which was meant",
     kind=Kind.DATA,
     clauses=("P3",),
-    source="gh:pandas-dev/pandas#12585; gh:pandas-dev/pandas#11725",
-    plant=(
-        Edit("load", _FORMS, 'FORMAT = "mixed"\n\n\n'),
-        Edit(
-            "load",
-            _DAYS,
-            '    documents["day"] = pd.to_datetime(documents["received"], format=FORMAT)\n',
-        ),
-    ),
+    source="gh:pandas-dev/pandas#12585; gh:pandas-dev/pandas#11725; only days up to the twelfth are "
+    "ambiguous, and are read all the same: gh:gbif/pipelines#228; gh:datagouv/csv-detective#268",
+    plant=_days("""
+    written = documents["received"]
+    day = pd.to_datetime(written, format=FORMS[0], errors="coerce")
+    for form in FORMS[1:]:
+        day = day.fillna(pd.to_datetime(written, format=form, errors="coerce"))
+    return day
+"""),
     checks=("P3.split",),
-    places=("split.split_documents",),
+    places=("load.load_documents", "split.split_documents"),
     repairs=(
         Repair(
-            "each day by its source's format, one by one",
-            (
-                Edit(
-                    "load",
-                    _DAYS,
-                    '    documents["day"] = [\n'
-                    "        pd.to_datetime(day, format=DAYS[source])\n"
-                    '        for day, source in zip(documents["received"], documents["source"])\n'
-                    "    ]\n",
-                ),
+            "the reading nearer to the one document with the nearest number whose day is certain",
+            _days(
+                _ORDERED
+                + """
+    known = (first == last).to_numpy()
+    distance = np.abs(np.subtract.outer(number.to_numpy(), number[known].to_numpy()))
+    about = first[known].iloc[distance.argmin(axis=1)].set_axis(documents.index)
+    return first.where((first - about).abs() <= (last - about).abs(), last)
+"""
             ),
         ),
         Repair(
-            "press days turned round, then month first is right for all",
-            (
-                Edit(
-                    "load",
-                    _DAYS,
-                    '    press = documents["source"] == "press"\n'
-                    '    turned = documents["received"].str.replace(r"(\\d+)/(\\d+)/(\\d+)", r"\\2/\\1/\\3", regex=True)\n'
-                    '    written = documents["received"].mask(press, turned)\n'
-                    '    documents["day"] = pd.to_datetime(written, format="mixed")\n',
-                ),
+            "the reading nearer to a running median of the certain days, by number",
+            _days(
+                _ORDERED
+                + """
+    start = first.min()
+    certain = (first.where(first == last) - start).dt.days.iloc[number.argsort()]
+    middle = certain.dropna().rolling(5, center=True, min_periods=1).median()
+    about = start + pd.to_timedelta(middle.reindex(certain.index).ffill().bfill(), "D")
+    return first.where((first - about).abs() <= (last - about).abs(), last)
+"""
+            ),
+        ),
+        Repair(
+            "the reading that is not before the last certain day nor after the next one, by number",
+            _days(
+                _ORDERED
+                + """
+    certain = first.where(first == last).iloc[number.argsort()]
+    before, after = certain.ffill().sort_index(), certain.bfill().sort_index()
+    return last.where((first < before) | (first > after), first)
+"""
             ),
         ),
     ),
     near_misses=(
         Repair(
-            "day first for all: now the other sources' days are swapped",
-            (
-                Edit(
-                    "load",
-                    _DAYS,
-                    '    documents["day"] = pd.to_datetime(\n'
-                    '        documents["received"], format="mixed", dayfirst=True\n'
-                    "    )\n",
-                ),
+            "the usual form of each source first, and another one where that is impossible: days of "
+            "the other desks that are possible either way stay swapped",
+            _days(
+                _READINGS
+                + """
+    usual = month_first.where(documents["source"] == "NA", day_first)
+    return iso.fillna(usual).fillna(day_first).fillna(month_first)
+"""
             ),
             obvious=True,
         ),
         Repair(
-            "day first wherever there are slashes: NA writes them too",
+            "month first for all, as pandas guesses one by one",
+            _days('    return pd.to_datetime(documents["received"], format="mixed")'),
+            obvious=True,
+        ),
+        Repair(
+            "desks taken for shifts: the form of the source's last document that shows one",
+            _days(
+                _READINGS
+                + """
+    shown = (day_first.isna() | month_first.isna()) & iso.isna()
+    order = documents["doc_id"].str[1:].astype(int).argsort()
+    form = month_first.notna().astype(float).where(shown).iloc[order]
+    form = form.groupby(documents["source"]).ffill().bfill()
+    return iso.fillna(month_first.where(form == 1, day_first))
+"""
+            ),
+        ),
+        Repair(
+            "neighbours in the order of rows, which is no order of receipt",
             (
-                Edit(
-                    "load",
-                    '        own = documents["source"] == source\n',
-                    '        own = documents["source"] == source\n'
-                    '        form = "mixed" if source == "NA" else form\n',
-                ),
-                Edit(
-                    "load",
-                    'pd.to_datetime(documents.loc[own, "received"], format=form)',
-                    'pd.to_datetime(\n            documents.loc[own, "received"], format=form, '
-                    'dayfirst=source != "wire"\n        )',
-                ),
+                Edit("load", ".iloc[number.argsort()]", ""),
+                Edit("load", '    number = documents["doc_id"].str[1:].astype(int)\n', ""),
             ),
         ),
     ),
