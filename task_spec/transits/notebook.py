@@ -11,10 +11,10 @@
 # This is what the notebook is meant to do. Where code and protocol differ, the protocol is right.
 #
 # - **P1 Split.** A star is a place on the sky: targets less than 5 arcsec apart are one star,
-#   whatever their release; different stars are at least 50 arcsec apart. All curves of a star are
-#   in one of train, val and test (60, 20 and 20% of the stars), and in which one does not depend
-#   on the order of the rows in `targets.csv` and `curves.csv`. Pre-training and fine-tuning see
-#   training curves only, and all of them.
+#   whatever their release and however it writes places; different stars are at least 50 arcsec
+#   apart. All curves of a star are in one of train, val and test (60, 20 and 20% of the stars),
+#   and in which one does not depend on the order of the rows in `targets.csv` and `curves.csv`.
+#   Pre-training and fine-tuning see training curves only, and all of them.
 # - **P2 Bands.** Every curve in `curves.csv` is used. Its band is W, NA or NB as given there; a
 #   blank band means W.
 # - **P3 Flux.** A curve enters the network as relative flux `f / median(f) - 1`, where a dimming
@@ -175,13 +175,26 @@ survey.drop(columns="flux").head()
 
 
 # %% id="stars"
-def near_targets(targets):
-    """(n, n) True where two targets are at one place."""
+def places(targets):
+    """Where targets are on the sky, a row each."""
     ra = targets["ra"].where(targets["release"] != "DR2", 15 * targets["ra"])
     ra, dec = np.deg2rad(ra.to_numpy()), np.deg2rad(targets["dec"].to_numpy())
-    place = np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1)
-    distance = np.linalg.norm(place[:, None] - place[None], axis=-1)
+    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1)
+
+
+def at_one_place(some, others):
+    """(n, m) True where one of some places is the same as one of others."""
+    distance = np.linalg.norm(some[:, None] - others[None], axis=-1)
     return distance < np.deg2rad(MATCH_ARCSEC / 3600)
+
+
+def near_targets(targets):
+    """(n, n) True where two targets are, or may be, at one place."""
+    # DR2 lost the sign of "-00" degrees: what it has just north of the equator may be south of it.
+    unsigned = (targets["release"] == "DR2") & targets["dec"].between(0, 1)
+    south = targets.assign(dec=targets["dec"].where(~unsigned, -targets["dec"]))
+    place = places(targets)
+    return at_one_place(place, place) | at_one_place(places(south), place)
 
 
 def cadences(survey):

@@ -32,8 +32,11 @@ from task_spec.transits.sheet import draw_sheet
 
 Floats = np.ndarray[Any, Any]
 
-HIDDEN_OF_TARGETS = ["star", "place", "copy_of", "label"]
+HIDDEN_OF_TARGETS = ["star", "place", "copy_of", "south", "label"]
 HIDDEN_OF_CURVES = ["true_band", "held"]
+POLAR = 70  # beyond it a declination [degrees] is near a pole
+STRIP = 1.5  # within it a declination [degrees] is in the strip along the equator
+APART = np.cos(np.deg2rad(60 / 3600))  # the cosine of the least distance of two places
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,11 @@ class Survey:
     """One draw of the survey.
 
     ``targets``: target_id, release, ra, dec, and the hidden ``label``, ``star`` (index of the
-    physical star), ``place`` (index of the position) and ``copy_of`` (for a second extraction the
-    target whose exposure it is, else ""). ``curves``: curve_id, target_id, band, unit, t0, start,
-    length, and the hidden ``true_band`` and ``held`` (whether the file repeats the last value where
-    a point is missing). ``flux``: float32 of shape (sum of lengths,), NaN where a point is missing.
-    ``sheet``: see `draw_sheet`.
+    physical star), ``place`` (index of the position), ``south`` (whether that is south of the
+    equator) and ``copy_of`` (for a second extraction the target whose exposure it is, else "").
+    ``curves``: curve_id, target_id, band, unit, t0, start, length, and the hidden ``true_band`` and
+    ``held`` (whether the file repeats the last value where a point is missing). ``flux``: float32
+    of shape (sum of lengths,), NaN where a point is missing. ``sheet``: see `draw_sheet`.
     """
 
     targets: pd.DataFrame
@@ -128,7 +131,10 @@ def draw_survey(
     """
     rng = np.random.default_rng(seed)
     planets = _planets(rng, stars)
-    targets = _targets(rng, planets["has_planet"], reobserved, round(copied * stars))
+    places = _positions(rng, stars + round(copied * stars))
+    # From a stream of its own: whatever else is drawn does not depend on where the strip is.
+    places = _with_a_strip(np.random.default_rng([seed, 1]), places)
+    targets = _targets(rng, planets["has_planet"], reobserved, places)
     by_target = _exposures(rng, targets, planets, noise)
     curves, flux = _tables(rng, targets, by_target)
     measured = targets.assign(mag=targets["target_id"].map(magnitudes(curves, flux)))
@@ -142,17 +148,37 @@ def _positions(rng: np.random.Generator, stars: int) -> Floats:
     """
     chosen: list[tuple[float, float]] = []
     vectors: list[Floats] = []
-    limit = np.cos(np.deg2rad(60 / 3600))
     while len(chosen) < stars:
         polar = rng.random() < 0.5
-        dec = rng.choice([-1, 1]) * rng.uniform(70, 86) if polar else rng.uniform(-60, 60)
+        dec = rng.choice([-1, 1]) * rng.uniform(POLAR, 86) if polar else rng.uniform(-60, 60)
         # Some fields straddle the origin of right ascension.
         ra = rng.normal(0, 0.002) % 360 if rng.random() < 0.06 else rng.uniform(0, 360)
         vector = unit_vectors(np.array([ra]), np.array([dec]))[0]
-        if not vectors or np.max(np.stack(vectors) @ vector) < limit:
+        if not vectors or np.max(np.stack(vectors) @ vector) < APART:
             chosen.append((ra, dec))
             vectors.append(vector)
     return np.array(chosen)
+
+
+def _with_a_strip(rng: np.random.Generator, positions: Floats) -> Floats:
+    """The same (n, 2) positions, but half of those far from the poles, and whatever was there
+    already, are moved to a strip along the equator.
+
+    No two are closer than 60 arcsec, even if one of them is mirrored at the equator: so a lost
+    sign of a declination can be told.
+    """
+    positions = positions.copy()
+    dec = np.abs(positions[:, 1])
+    moved = (dec < STRIP) | (dec < POLAR) & (rng.random(len(positions)) < 0.5)
+    for i in np.flatnonzero(moved):
+        others = np.delete(positions, i, axis=0)
+        others = np.concatenate([others, others * [1, -1]])
+        vectors = unit_vectors(*others.T)
+        while True:
+            positions[i, 1] = rng.uniform(-STRIP, STRIP)
+            if np.max(vectors @ unit_vectors(*positions[i])) < APART:
+                break
+    return positions
 
 
 def unit_vectors(ra: Floats, dec: Floats) -> Floats:
@@ -180,11 +206,11 @@ def _planets(rng: np.random.Generator, stars: int) -> pd.DataFrame:
 
 
 def _targets(
-    rng: np.random.Generator, has_planet: pd.Series, reobserved: float, copies: int
+    rng: np.random.Generator, has_planet: pd.Series, reobserved: float, positions: Floats
 ) -> pd.DataFrame:
-    """Targets of both releases. DR1 gives right ascension in degrees, DR2 in hours."""
+    """Targets of both releases; ``positions``: (n, 2), of the stars and then of the copies."""
     stars = len(has_planet)
-    positions = _positions(rng, stars + copies)
+    copies = len(positions) - stars
     again = np.flatnonzero(rng.random(stars) < reobserved)
     release = np.where(rng.random(stars) < 0.6, "DR1", "DR2")
     release = np.concatenate([release, np.where(release[again] == "DR1", "DR2", "DR1")])
@@ -192,23 +218,38 @@ def _targets(
     original = rng.choice(len(place), copies, replace=False)
     release = np.concatenate([release, release[original]])
     star = np.concatenate([place, place[original]])
-    ra, dec = np.concatenate(
+    measured = np.concatenate(
         [positions[:stars], _jitter(rng, positions[again]), positions[stars:]]
-    ).T
+    )
+    ra, dec = _written(release, measured).T
     ids = _ids(rng, len(star))
     table = pd.DataFrame(
         {
             "target_id": ids,
             "release": release,
-            "ra": np.where(release == "DR2", ra / 15, ra),
+            "ra": ra,
             "dec": dec,
             "label": has_planet.to_numpy()[star],
             "star": star,
             "place": np.concatenate([place, np.arange(stars, stars + copies)]),
+            "south": measured[:, 1] < 0,
             "copy_of": np.concatenate([np.full(len(place), ""), ids[original]]),
         }
     )
     return table.sort_values("target_id", ignore_index=True)
+
+
+def _written(release: Floats, positions: Floats) -> Floats:
+    """(n, 2) right ascension and declination as the releases (n,) write them.
+
+    DR1 gives both in degrees. DR2 gives right ascension in hours, and its declinations went
+    through degrees, minutes and seconds, of which the degrees were read as a number: "-00" lost
+    its sign.
+    """
+    ra, dec = positions.T
+    second = release == "DR2"
+    unsigned = second & (dec > -1) & (dec < 0)
+    return np.stack([np.where(second, ra / 15, ra), np.where(unsigned, -dec, dec)], axis=1)
 
 
 def _ids(rng: np.random.Generator, count: int) -> Floats:

@@ -13,7 +13,7 @@ from task_spec.transits.checks.data import reference_input
 from task_spec.transits.curves import CLOCKS, FIRST_CADENCE, LONGEST, apart
 from task_spec.transits.earlier import earlier_inputs
 from task_spec.transits.sheet import MIN_WRONG_LABELS, draw_sheet
-from task_spec.transits.survey import draw_survey
+from task_spec.transits.survey import draw_survey, unit_vectors
 from task_spec.transits.worlds import SMALL, published_survey
 
 SURVEY = draw_survey(4, stars=150, noise=0.3)
@@ -81,6 +81,40 @@ def test_a_second_extraction_has_the_same_light_at_its_own_time_or_half_a_day_ah
     r = np.array([[_correlation(survey, *pair, days) for days in (0, 0.5)] for pair in pairs])
     assert np.all(r.max(axis=1) > 0.8)
     assert 0.3 < np.mean(r[:, 1] > r[:, 0]) < 0.7
+
+
+def test_the_second_release_lost_the_sign_of_minus_zero_degrees_and_the_truth_knows_it():
+    targets = draw_survey(4).targets
+    second = targets["release"] == "DR2"
+    unsigned = second & targets["south"] & (targets["dec"] > 0)
+    assert not (second & targets["dec"].between(-1, 0)).any()
+    assert unsigned.sum() >= 10
+    assert targets["dec"][unsigned].max() < 1
+    assert ((targets["dec"] < 0) == targets["south"])[~unsigned].all()
+    assert 0.05 < targets["dec"].where(~unsigned, -targets["dec"]).between(-1, 0).mean() < 0.12
+
+
+def _vectors(targets, dec):
+    return unit_vectors(targets["ra"].where(targets["release"] == "DR1", 15 * targets["ra"]), dec)
+
+
+def test_a_lost_sign_can_be_told_no_place_is_near_another_ones_mirror_image():
+    for survey in SURVEYS:
+        targets = survey.targets.drop_duplicates("place")
+        dec = targets["dec"].abs()
+        near = targets[dec < 1.1]
+        both = [_vectors(near, near["dec"]), _vectors(near, -near["dec"])]
+        alike = np.maximum(both[0] @ both[0].T, both[0] @ both[1].T)
+        np.fill_diagonal(alike, 0)
+        # A second measurement is off by up to 3 arcsec.
+        assert np.rad2deg(np.arccos(alike.max())) * 3600 > 54
+
+
+def test_stars_of_both_releases_lie_at_places_of_opposite_sign():
+    targets = draw_survey(4).targets
+    pairs = targets.groupby("place").filter(lambda rows: len(rows) == 2)
+    sign = np.sign(pairs["dec"]).groupby(pairs["place"]).sum()
+    assert (sign == 0).sum() >= 3
 
 
 def test_releases_are_apart_in_time_on_any_clock():
