@@ -42,8 +42,8 @@ TASK = Task(
         ),
     ),
     reruns=(
-        "on the published data, on another draw of the survey, and on small draws of about a "
-        "quarter of the size"
+        "on the published data, on another draw of the survey, and on small draws of about 30% of "
+        "the size"
     ),
     kept_names=("curves", "split"),
     write_data=write_published,

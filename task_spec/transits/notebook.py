@@ -62,10 +62,10 @@
 #   a part of the time, with noise added, published under a position of its own and as that target's
 #   only curve. Two such targets are one star too. At least 85% of such pairs are found, and at most
 #   2% of all targets are joined with another star's.
-# - **P18 Labels.** `labels.csv` was filled in by hand. In two runs of 25 to 40 consecutive rows
-#   the entries (magnitude and label together) stand in wrong rows of their run, in every survey
-#   in the same two ways. They are moved back: each target is used with its own label. At most
-#   10 targets of a survey have a wrong label in the end.
+# - **P18 Labels.** `labels.csv` was filled in by hand. Some runs of 20 to 40 consecutive rows hold
+#   right entries (magnitude and label together), but most of them in wrong rows; they came about
+#   in the same ways in every survey. They are moved back: each target is used with its own label.
+#   At most 10 targets of a survey have a wrong label in the end.
 
 # %% id="setup"
 import copy
@@ -124,7 +124,7 @@ def across_columns(n):
     return np.argsort(np.arange(n) % math.ceil(n / 2), kind="stable")
 
 
-def misplaced_run(noted, measured, way, lengths=range(25, 41)):
+def misplaced_run(noted, measured, way, lengths=range(20, 41)):
     """How much better the magnitudes of a run fit if its entries were misplaced in that way, for
     the best run; its rows, and of which row each of them holds the entry."""
     best = (-np.inf, None, None)
@@ -137,16 +137,38 @@ def misplaced_run(noted, measured, way, lengths=range(25, 41)):
     return best
 
 
+def exchanged_pages(noted, measured, lengths=range(20, 41)):
+    """The same for two runs of one length that hold each other's entries."""
+    off = (noted[:, None] - measured) ** 2
+    own = off.diagonal()
+    better = own[:, None] + own - off - off.T  # if these two rows hold each other's entries
+    total = np.zeros(np.array(better.shape) + 1)
+    for row, gain in enumerate(better):
+        total[row + 1, 1:] = total[row, :-1] + gain
+    best = (-np.inf, None, None)
+    for n in lengths:
+        gain = np.triu(total[n:, n:] - total[:-n, :-n], n)
+        pages = np.unravel_index(gain.argmax(), gain.shape)
+        if gain[pages] > best[0]:
+            rows = np.concatenate([first + np.arange(n) for first in pages])
+            best = (gain[pages], rows, np.roll(rows, n))
+    return best
+
+
 def moved_back(sheet, measured):
-    """The sheet with the entries of its two runs, the surer one first, back in their own rows."""
+    """The sheet with the entries of its misplaced runs, the surest first, back in their rows."""
     sheet, own = sheet.copy(), measured.loc[sheet["target_id"]].to_numpy()
-    ways = [down_a_row, across_columns]
-    while ways:
-        runs = [misplaced_run(sheet["mag"].to_numpy(), own, way) for way in ways]
-        surer = int(np.argmax([gain for gain, _, _ in runs]))
-        _, rows, right = runs[surer]
+    searches = [
+        lambda noted: misplaced_run(noted, own, down_a_row),
+        lambda noted: misplaced_run(noted, own, across_columns),
+        lambda noted: exchanged_pages(noted, own),
+    ]
+    while searches:
+        runs = [search(sheet["mag"].to_numpy()) for search in searches]
+        surest = int(np.argmax([gain for gain, _, _ in runs]))
+        _, rows, right = runs[surest]
         sheet.loc[right, ["mag", "label"]] = sheet.loc[rows, ["mag", "label"]].to_numpy()
-        del ways[surer]
+        del searches[surest]
     return sheet
 
 

@@ -8,20 +8,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-RUN_ROWS = (30, 40)  # the protocol says 25 to 40
-SPACING = 15  # rows between two runs, and before the first and after the last
-MIN_WRONG_LABELS = 12  # in each run, so that a run left in place always shows
-ORDERS = 100  # that are tried: in a survey of 100 stars most have room for both runs
+# The protocol says 20 to 40 rows of all of them.
+RUN_ROWS = (30, 40)  # of the run that slipped, and of the one that was copied across columns
+PAGE_ROWS = (20, 30)  # of either of two pages that changed places
+SPACING = 10  # rows between two runs, and before the first and after the last
+NEAR_ROWS = 3  # before and after a run, which a good repair may take for rows of it
+MIN_WRONG_LABELS = 12  # in each run, and in both pages together, so that one left in place shows
+ORDERS = 1000  # that are tried: in a survey of 150 stars three of five have room for all runs
 
 Floats = np.ndarray[Any, Any]
 Ints = np.ndarray[Any, Any]
 Way = Callable[[int], Ints]
-Run = tuple[int, Ints]  # first row, and of which of the run's rows each of them holds the entry
+Moved = tuple[Ints, Ints]  # rows, and the row to which the entry in each of them belongs
 
 
 def magnitude_error(noise: float) -> float:
     """Standard deviation [mag] of a vetter's estimate; stars differ by about 1 mag."""
-    return 0.1 + 0.55 * noise**4
+    return 0.1 + 0.42 * noise**4
 
 
 def down_a_row(rows: int) -> Ints:
@@ -38,7 +41,7 @@ def across_columns(rows: int) -> Ints:
     return np.argsort(np.arange(rows) % height, kind="stable")
 
 
-WAYS: tuple[Way, ...] = (down_a_row, across_columns)  # each of them once in a sheet
+WAYS: tuple[Way, ...] = (down_a_row, across_columns)  # within a run; each of them once in a sheet
 
 
 def draw_sheet(
@@ -49,63 +52,58 @@ def draw_sheet(
     target_id, mag as it was noted, and the hidden columns ``entry_of`` (the target to which mag
     and label of the row belong) and ``near_run`` (whether the row is in a run of misplaced entries
     or close to one). ``targets`` needs target_id, label and the measured ``mag``. With
-    ``misplaced`` there is a run of each of `WAYS`, in either half of the sheet.
+    ``misplaced`` there are a run of each of `WAYS` and two pages that changed places.
     """
-    sheet, runs = _shuffled(rng, targets, WAYS if misplaced else ())
+    if misplaced:
+        order, moved = _order_with_runs(rng, targets["label"].to_numpy())
+    else:
+        order, moved = rng.permutation(len(targets)), []
+    sheet = targets.iloc[order].reset_index(drop=True)
     mag = sheet["mag"].to_numpy() + rng.normal(0, magnitude_error(noise), len(sheet))
     entry, near = np.arange(len(sheet)), np.zeros(len(sheet), dtype=bool)
-    for first, order in runs:
-        entry[first : first + len(order)] = first + order
-        near[max(0, first - 5) : first + len(order) + 5] = True
+    for rows, belongs in moved:
+        entry[rows] = belongs
+        near[np.add.outer(rows, np.arange(-NEAR_ROWS, NEAR_ROWS + 1))] = True
     ids = sheet["target_id"].to_numpy()
     return pd.DataFrame(
         {"target_id": ids, "mag": mag[entry], "entry_of": ids[entry], "near_run": near}
     )
 
 
-def _shuffled(
-    rng: np.random.Generator, targets: pd.DataFrame, ways: tuple[Way, ...]
-) -> tuple[pd.DataFrame, list[Run]]:
-    """The targets in an order that has room for a run of each way, and these runs."""
+def _order_with_runs(rng: np.random.Generator, label: Ints) -> tuple[Ints, list[Moved]]:
+    """An order of the targets, and in it runs each of which leaves enough labels wrong."""
     for _ in range(ORDERS):
-        sheet = targets.iloc[rng.permutation(len(targets))].reset_index(drop=True)
-        runs = _runs(rng, sheet["label"].to_numpy(), ways)
-        if len(runs) == len(ways):
-            return sheet, runs
+        order, moved = rng.permutation(len(label)), _runs(rng, len(label))
+        if moved and min(_wrong_labels(label[order], moved)) >= MIN_WRONG_LABELS:
+            return order, moved
     raise ValueError(
-        f"no {len(ways)} runs of {RUN_ROWS[0]} rows with {MIN_WRONG_LABELS} wrong labels each fit "
-        f"into {len(targets)} targets: draw a larger survey"
+        f"no two runs of {RUN_ROWS[0]} and two pages of {PAGE_ROWS[0]} rows with "
+        f"{MIN_WRONG_LABELS} wrong labels fit into {len(label)} targets: draw a larger survey"
     )
 
 
-def _runs(rng: np.random.Generator, label: Ints, ways: tuple[Way, ...]) -> list[Run]:
-    """A run in each part of the sheet that has room for one, none close to another; which way is
-    in which part is random."""
-    ends = np.linspace(0, len(label), len(ways) + 1).astype(int)
-    runs = []
-    for first, end, way in zip(ends[:-1], ends[1:], rng.permutation(len(ways)), strict=True):
-        found = _candidates(label, first + SPACING, end - SPACING, ways[way])
-        if found:
-            at, rows = found[rng.integers(len(found))]
-            runs.append((at, ways[way](rows)))
-    return runs
+def _runs(rng: np.random.Generator, rows: int) -> list[Moved]:
+    """A run of each way and two pages of one length, in a random order along the sheet and none
+    close to another; an empty list if they are too long for that."""
+    lengths = np.append(rng.integers(RUN_ROWS[0], RUN_ROWS[1] + 1, len(WAYS)), [0, 0])
+    lengths[-2:] = rng.integers(PAGE_ROWS[0], PAGE_ROWS[1] + 1)
+    spare = rows - int(lengths.sum()) - SPACING * (len(lengths) + 1)
+    if spare < 0:
+        return []
+    order = rng.permutation(len(lengths))
+    before = np.sort(rng.integers(0, spare + 1, len(lengths))) + SPACING * (
+        1 + np.arange(len(order))
+    )
+    first = np.empty_like(lengths)
+    first[order] = before + np.cumsum(lengths[order]) - lengths[order]
+    *runs, page, other = [a + np.arange(n) for a, n in zip(first, lengths, strict=True)]
+    moved = [(run, run[way(len(run))]) for run, way in zip(runs, WAYS, strict=True)]
+    return [*moved, (np.append(page, other), np.append(other, page))]
 
 
-def _candidates(label: Ints, first: int, end: int, way: Way) -> list[tuple[int, int]]:
-    """First row and number of rows of all runs between two rows that leave enough labels wrong."""
-    found = []
-    for rows in range(RUN_ROWS[0], min(RUN_ROWS[1], end - first) + 1):
-        label_of = np.lib.stride_tricks.sliding_window_view(label[first:end], rows)
-        wrong = _least_wrong(label_of, way)
-        found += [(first + int(at), rows) for at in np.flatnonzero(wrong >= MIN_WRONG_LABELS)]
-    return found
-
-
-def _least_wrong(label: Ints, way: Way) -> Ints:
-    """(runs,) how many of the true labels (runs, rows) are wrong: the least of what a run has as
-    it stands, and of what it has once it was taken for one that slipped down a row."""
-    held = label[:, way(label.shape[1])]
-    wrong: Ints = np.sum(held != label, axis=1)
-    if way is not down_a_row:
-        wrong = np.minimum(wrong, np.sum(np.roll(held, -1, axis=1) != label, axis=1))
-    return wrong
+def _wrong_labels(label: Ints, moved: list[Moved]) -> list[int]:
+    """How many labels of each run are wrong; of two columns also once they were taken for a run
+    that slipped down a row, and both pages together. ``label``: the true ones by row."""
+    columns, belongs = moved[1]
+    taken_for_slip = (columns, np.roll(belongs, -1))
+    return [int(np.sum(label[rows] != label[of])) for rows, of in [*moved, taken_for_slip]]

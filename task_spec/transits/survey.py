@@ -125,9 +125,8 @@ def draw_survey(
     """Draw a survey of ``stars`` physical stars.
 
     A share ``reobserved`` of them is observed under two ids, ``copied`` times as many targets as
-    there are stars are second extractions. With ``misplaced`` two runs of the label sheet hold
-    their entries in wrong rows. ``noise`` (0 to 1) makes second extractions and such runs harder to
-    find.
+    there are stars are second extractions. With ``misplaced`` four runs of the label sheet hold
+    entries in wrong rows. ``noise`` (0 to 1) makes second extractions and such runs harder to find.
     """
     rng = np.random.default_rng(seed)
     planets = _planets(rng, stars)
