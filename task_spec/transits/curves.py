@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,11 @@ CADENCES_A_DAY = 48
 BANDS = ("W", "NA", "NB")
 NOISE = {"W": 1.0, "NA": 1.25, "NB": 1.4}
 ZERO_POINT = 25.0
-# Cadences by which a pipeline is ahead of modified Julian dates, which count days from midnight: it
-# counts as they do, or from noon, as Julian dates do.
-CLOCKS = (0, CADENCES_A_DAY // 2)
+HALF_A_DAY = CADENCES_A_DAY // 2
 HELD = 0.35  # share of the curves of DR2 that hold the last value where a point is missing
-# First cadence of an exposure, by release. Curves have up to 360 points, so the releases are
-# apart in time, on whatever clock, and only curves of one release can share an exposure.
+# First cadence of an exposure, by release. Curves have up to 360 points, so the releases are apart
+# in true time, and only curves of one release can share an exposure. As they are published they may
+# overlap: a late second extraction of DR1 that is timed by its middle point can seem to lie in DR2.
 FIRST_CADENCE = {"DR1": (0, 384), "DR2": (768, 1152)}
 SHORTEST, LONGEST = 90, 360  # points of a curve
 # An exposure that is extracted again has more points than the shortest second extraction.
@@ -28,13 +28,27 @@ SHORTEST_EXPOSED_TWICE, SHORTEST_EXTRACTED_AGAIN = 150, 120
 Floats = np.ndarray[Any, Any]
 
 
+class Timing(StrEnum):
+    """What a pipeline gives as the time of a curve, in days: that of its first point, counted from
+    midnight, as modified Julian dates are, or from noon, as Julian dates are; or that of its middle
+    point."""
+
+    START = "start"
+    NOON = "start, from noon"
+    MIDDLE = "middle"
+
+    def ahead(self, length: int) -> int:
+        """Cadences by which the time of a curve of so many points is ahead of its start."""
+        return {Timing.START: 0, Timing.NOON: HALF_A_DAY, Timing.MIDDLE: length // 2}[self]
+
+
 @dataclass(frozen=True)
 class Curve:
     """A light curve as it is published.
 
-    ``first``: cadence of the first point, on the clock of the pipeline that extracted the curve;
-    ``shape`` (T,): flux relative to ``counts`` (electrons a second), less 1; ``sigma``: its white
-    noise; ``missing`` (T,).
+    ``first``: true cadence of the first point; ``timing``: how the pipeline that extracted the
+    curve gives its time; ``shape`` (T,): flux relative to ``counts`` (electrons a second), less 1;
+    ``sigma``: its white noise; ``missing`` (T,).
     """
 
     band: str
@@ -44,6 +58,11 @@ class Curve:
     shape: Floats
     sigma: float
     missing: Floats
+    timing: Timing = Timing.START
+
+    def t0(self) -> float:
+        """Its published time, in days."""
+        return (self.first + self.timing.ahead(len(self.shape))) / CADENCES_A_DAY
 
     def values(self) -> Floats:
         """(T,) float32 in the curve's unit, NaN where a point is missing. No point has the very
@@ -93,9 +112,9 @@ def _length(rng: np.random.Generator, shortest: int) -> int:
     return round(38 * float(gammaincinv(5.0, rng.uniform(low, high))))
 
 
-def extract_again(rng: np.random.Generator, curve: Curve, noise: float, clock: int) -> Curve:
-    """A second extraction of a curve's exposure, by a pipeline whose clock is ``clock`` cadences
-    ahead: another aperture, less time, more noise."""
+def extract_again(rng: np.random.Generator, curve: Curve, noise: float, timing: Timing) -> Curve:
+    """A second extraction of a curve's exposure, by a pipeline that gives times in a way of its
+    own: another aperture, less time, more noise."""
     length = len(curve.shape)
     share = rng.uniform(max(0.55, SHORTEST_EXTRACTED_AGAIN / length), 0.95)
     kept = round(length * share)
@@ -106,11 +125,12 @@ def extract_again(rng: np.random.Generator, curve: Curve, noise: float, clock: i
     return Curve(
         curve.band,
         curve.unit,
-        curve.first + start + clock,
+        curve.first + start,
         curve.counts * np.exp(rng.normal(0, 0.6)) / dilution,
         dilution * shape,
         dilution * curve.sigma,
         _missing(rng, kept),
+        timing,
     )
 
 

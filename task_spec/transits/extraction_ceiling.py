@@ -1,7 +1,8 @@
 """How well second extractions can be found: a reference detector, and simple ones.
 
-The detectors use what a solver has (the published files) and nothing hidden. Each but one compares
-curves on both clocks, so that what it lacks is what its name says.
+The detectors use what a solver has (the published files) and nothing hidden. All but those that
+are named after it know the three ways of timing a curve, so that what they lack is what their names
+say.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from scipy.special import ndtri
 
 from task_spec.model import Ceiling, Draw, Row
 from task_spec.rows import RowScore, ceilings
-from task_spec.transits.curves import CADENCES_A_DAY, CLOCKS
+from task_spec.transits.curves import CADENCES_A_DAY, Timing
 from task_spec.transits.survey import Survey
 from task_spec.transits.worlds import published_survey
 
@@ -26,8 +27,13 @@ Detector = Callable[[Survey], Found]
 
 
 def _first(survey: Survey) -> Floats:
-    """(curves,) cadence of the first point, as it is published."""
+    """(curves,) cadence of the first point, if the published time is that of the first point."""
     return np.asarray(np.rint(survey.curves["t0"].to_numpy() * CADENCES_A_DAY), dtype=int)
+
+
+def _ahead(survey: Survey, timing: Timing) -> Floats:
+    """(curves,) cadences by which curves are published late, if they are timed in that way."""
+    return np.array([timing.ahead(n) for n in survey.curves["length"]])
 
 
 def _on_grid(survey: Survey) -> Floats:
@@ -67,16 +73,22 @@ def _standard(values: Floats, clip: float) -> tuple[Floats, Floats]:
     return x, seen
 
 
-def _correlation(
-    values: Floats, clock: int, clip: float = 3.0, least: int = 40
-) -> tuple[Floats, Floats]:
-    """(curves, curves) correlation of a curve, whose clock is ``clock`` cadences ahead, with each
-    other one, 0 where they have fewer than ``least`` points in common, and how many they have.
+def _moved_back(values: Floats, ahead: Floats) -> Floats:
+    """(curves, cadences) each row moved so many cadences (curves,) to the left, 0 where it ends."""
+    width = values.shape[1]
+    column = np.arange(width) + ahead[:, None]
+    moved = np.take_along_axis(values, np.minimum(column, width - 1), axis=1)
+    return np.asarray(np.where(column < width, moved, 0))
 
-    Cadences that the shift wraps around the grid are too few to be ``least``.
-    """
+
+def _correlation(
+    values: Floats, ahead: Floats, clip: float = 3.0, least: int = 40
+) -> tuple[Floats, Floats]:
+    """(curves, curves) correlation of a curve, which is published ``ahead`` (curves,) cadences
+    late, with each other one, 0 where they have fewer than ``least`` points in common, and how
+    many they have."""
     x, seen = _standard(values, clip)
-    mine, here = np.roll(x, -clock, axis=1), np.roll(seen, -clock, axis=1)
+    mine, here = _moved_back(x, ahead), _moved_back(seen, ahead)
     shared, power = here @ seen.T, (mine**2 @ seen.T) * (here @ (x**2).T)
     r = mine @ x.T / np.sqrt(np.maximum(power, 1e-6))
     return np.where(shared >= least, r, 0), shared
@@ -93,21 +105,21 @@ def _same(values: Iterable[Any]) -> Floats:
     return np.asarray(column[:, None] == column)
 
 
-def _fits(survey: Survey, clock: int) -> Floats:
+def _fits(survey: Survey, ahead: Floats) -> Floats:
     """(curves, curves) whether the first may be a second extraction of the second: it is its
-    target's only curve, of the same band and unit, and within the time of the second, if its own
-    clock is ``clock`` cadences ahead."""
+    target's only curve, of the same band and unit, and within the time of the second, if it is
+    published ``ahead`` (curves,) cadences late."""
     curves = survey.curves
-    first = _first(survey)
-    last = first + curves["length"].to_numpy()
+    first, length = _first(survey), curves["length"].to_numpy()
+    true = (first - ahead)[:, None]
     alone = ~curves["target_id"].duplicated(keep=False).to_numpy()
-    fits = (first[:, None] >= first + clock) & (last[:, None] <= last + clock) & alone[:, None]
+    fits = (true >= first) & (true + length[:, None] <= first + length) & alone[:, None]
     light = curves["band"].replace("", "W") + curves["unit"]
     return np.asarray(fits & _same(light) & ~_same(curves["target_id"]))
 
 
 def _beyond_chance(survey: Survey, z: Floats) -> Found:
-    """Pairs whose significance z (clocks, curves, curves), 0 where it is not looked at, exceeds
+    """Pairs whose significance z (timings, curves, curves), 0 where it is not looked at, exceeds
     what chance exceeds in one of three surveys."""
     looked_at = max(1, int(np.count_nonzero(z)))
     return _pairs(survey, np.argwhere(z > -ndtri(1 / (3 * looked_at)))[:, 1:])
@@ -120,17 +132,26 @@ def _pairs(survey: Survey, rows: Iterable[Sequence[int]]) -> Found:
     return {(a, b) for a, b in pairs if a != b}
 
 
-def both_clocks(survey: Survey, clocks: Sequence[int] = CLOCKS) -> Found:
+def three_timings(survey: Survey, timings: Iterable[Timing] = Timing) -> Found:
     """The reference: correlation of what cannot be foretold of the curves, over the time that a
     second extraction and its exposure have in common, among all pairs that the protocol admits."""
     white = _whitened(_on_grid(survey))
-    z = [np.where(_fits(survey, t), _fisher(*_correlation(white, t)), 0) for t in clocks]
+    z = []
+    for timing in timings:
+        ahead = _ahead(survey, timing)
+        z.append(np.where(_fits(survey, ahead), _fisher(*_correlation(white, ahead)), 0))
     return _beyond_chance(survey, np.stack(z))
 
 
 def times_as_written(survey: Survey) -> Found:
-    """The same, but all clocks are taken to be one."""
-    return both_clocks(survey, clocks=(0,))
+    """The same, but every time is taken for that of a first point, on one clock."""
+    return three_timings(survey, (Timing.START,))
+
+
+def two_clocks(survey: Survey) -> Found:
+    """The same, but every time is taken for that of a first point: what is found at the two lags
+    that many pairs share."""
+    return three_timings(survey, (Timing.START, Timing.NOON))
 
 
 def high_pass(survey: Survey) -> Found:
@@ -138,7 +159,7 @@ def high_pass(survey: Survey) -> Found:
     number of points, among all pairs of curves of a band."""
     left = _high_pass(_on_grid(survey))
     band = _same(survey.curves["band"].replace("", "W"))
-    found = [_correlation(left, clock) for clock in CLOCKS]
+    found = [_correlation(left, _ahead(survey, timing)) for timing in Timing]
     z = [np.where(band, r * np.sqrt(shared), 0) for r, shared in found]
     return _beyond_chance(survey, np.stack(z))
 
@@ -146,7 +167,7 @@ def high_pass(survey: Survey) -> Found:
 def raw_flux(survey: Survey) -> Found:
     """A simple detector: correlation of relative flux above 0.8, stellar variability included."""
     grid = _on_grid(survey)
-    r = [_correlation(grid, clock, clip=8.0)[0] for clock in CLOCKS]
+    r = [_correlation(grid, _ahead(survey, timing), clip=8.0)[0] for timing in Timing]
     return _pairs(survey, np.argwhere(np.stack(r) > 0.8)[:, 1:])
 
 
@@ -155,8 +176,8 @@ def equal_time(survey: Survey) -> Found:
     first = _first(survey)
     table = survey.curves[["band", "length"]]
     there: Found = set()
-    for clock in CLOCKS:
-        a = table.assign(first=first - clock).reset_index()
+    for timing in Timing:
+        a = table.assign(first=first - _ahead(survey, timing)).reset_index()
         b = table.assign(first=first).reset_index()
         both = a.merge(b, on=["band", "length", "first"])
         there |= _pairs(survey, both[["index_x", "index_y"]].to_numpy())
@@ -164,8 +185,9 @@ def equal_time(survey: Survey) -> Found:
 
 
 DETECTORS: dict[str, Detector] = {
-    "reference": both_clocks,
+    "reference": three_timings,
     "times as written": times_as_written,
+    "two clocks": two_clocks,
     "high-pass": high_pass,
     "raw flux": raw_flux,
     "equal start and length": equal_time,

@@ -98,8 +98,8 @@ torch.set_num_threads(1)
 #
 # `targets.csv` has a row a target: position and release. `curves.csv` has a row a curve: its
 # target, its band, its unit (electrons a second, or magnitudes with zero point 25), the time `t0`
-# of its first point in days, as the pipeline that extracted it counts them, and where it lies in
-# `flux.npy`, which holds all curves end to end, one point each half hour; some points are missing.
+# in days that its pipeline gives it, and where it lies in `flux.npy`, which holds all curves end to
+# end, one point each half hour; some points are missing.
 # Some stars were observed again in another release, under another id. `labels.csv` is the sheet of
 # those who vetted the targets, in the order in which they worked: a target, its magnitude as they
 # estimated it from its curves, and whether they found a planet. `inputs.npz` holds network inputs
@@ -220,18 +220,17 @@ def near_targets(targets):
 
 
 def cadences(survey):
-    """First and last cadence of each curve."""
-    first = (48 * survey["t0"]).round().astype(int).to_numpy()
-    return first, first + survey["length"].to_numpy() - 1
+    """The cadence at which each curve is given, and its number of points."""
+    return (48 * survey["t0"]).round().astype(int).to_numpy(), survey["length"].to_numpy()
 
 
 def white_noise(survey, order=3):
-    """(curves, cadences) what the `order` points before it do not foretell of each point, on the
-    survey's common time grid and in units of its scatter, and 1 where a point was observed."""
-    first, last = cadences(survey)
-    noise = torch.full((len(survey), int(last.max()) + 1), torch.nan)
-    for row, at, flux in zip(noise, first, survey["flux"]):
-        row[at : at + len(flux)] = torch.from_numpy(flux / np.nanmean(flux) - 1)
+    """(curves, points) what the `order` points before it do not foretell of each point, in units of
+    a curve's scatter, and 1 where a point was observed; both are 0 after a curve's end."""
+    width = survey["length"].max() + order  # the end of no curve rolls on to its start
+    noise = torch.full((len(survey), int(width)), torch.nan)
+    for row, flux in zip(noise, survey["flux"]):
+        row[: len(flux)] = torch.from_numpy(flux / np.nanmean(flux) - 1)
     seen = (~noise.isnan()).float()
     noise = noise.nan_to_num()
     before = torch.stack([noise.roll(k, 1) for k in range(1, order + 1)], 2) * seen[:, :, None]
@@ -243,22 +242,35 @@ def white_noise(survey, order=3):
     return noise, seen
 
 
-def same_exposure(survey, clocks=(0, 24), least=40, sigmas=4.4):
+def on_grid(rows, first, size):
+    """(curves, size) rows of points laid on a common time grid, each from its first cadence on."""
+    column = torch.arange(size) - torch.tensor(first)[:, None]
+    there = (column >= 0) & (column < rows.shape[1])
+    return rows.gather(1, column.clamp(0, rows.shape[1] - 1)) * there
+
+
+def same_exposure(survey, least=40, sigmas=4.4):
     """(2, n) rows of curves whose noise is the same: it correlates over the time they share. The
-    first is the only curve of its target and lies within the time of the second, on one of the
-    clocks: its pipeline may be some cadences ahead, as one that counts days from noon is."""
-    noise, seen = white_noise(survey)
-    first, last = cadences(survey)
-    alone = survey["target_id"].map(survey["target_id"].value_counts()).eq(1).to_numpy()
-    found = np.zeros((len(survey), len(survey)), dtype=bool)
-    for ahead in clocks:
-        mine, here = noise.roll(-ahead, 1), seen.roll(-ahead, 1)
+    first is the only curve of its target and lies within the time of the second, if its `t0` is
+    that of its first point, or is ahead of it: by half a day, where days are counted from noon, or
+    by half of the curve, where it is the time of the middle point."""
+    points = white_noise(survey)
+    t0, length = cadences(survey)
+    size = int((t0 + length).max())
+    noise, seen = (on_grid(rows, t0, size) for rows in points)
+    alone = np.flatnonzero(~survey["target_id"].duplicated(keep=False))
+    found = np.zeros((len(alone), len(survey)), dtype=bool)
+    for ahead in (0, 24, length[alone] // 2):
+        first = t0[alone] - ahead
+        mine, here = (on_grid(rows[alone], first, size) for rows in points)
         shared, power = here @ seen.T, (mine.square() @ seen.T) * (here @ noise.square().T)
         r = mine @ noise.T / power.clamp(min=1e-6).sqrt()
         significance = r.clamp(-0.999, 0.999).atanh() * (shared - 3).clamp(min=1).sqrt()
-        within = (first[:, None] >= first + ahead) & (last[:, None] <= last + ahead)
+        end = first + length[alone]
+        within = (first[:, None] >= t0) & (end[:, None] <= t0 + length)
         found |= within & ((shared >= least) & (significance > sigmas)).numpy()
-    return np.stack(np.nonzero(found & alone[:, None]))
+    which, others = np.nonzero(found)
+    return np.stack([alone[which], others])
 
 
 def stars_of_targets(survey):

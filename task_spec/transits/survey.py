@@ -1,7 +1,7 @@
 """A simulated photometric survey: targets on the sky, light curves, and what is true of them.
 
 Nothing here is a physical model of a mission; it has the traits that make such data treacherous:
-stars observed again under another id, exposures extracted twice and timed by clocks that differ,
+stars observed again under another id, exposures extracted twice and timed in ways that differ,
 releases with other conventions, several bands and units, curves of unequal length with gaps that
 are marked or filled, red noise and stellar variability, and labels that were entered by hand.
 """
@@ -16,13 +16,12 @@ import numpy as np
 import pandas as pd
 
 from task_spec.transits.curves import (
-    CADENCES_A_DAY,
-    CLOCKS,
     HELD,
     SHORTEST,
     SHORTEST_EXPOSED_TWICE,
     ZERO_POINT,
     Curve,
+    Timing,
     expose,
     extract_again,
     hold,
@@ -281,12 +280,12 @@ def _exposures(
         found[target_id] = [
             expose(rng, planets.loc[star], release, shortest) for _ in range(number)
         ]
-    # From a stream of their own: whatever else is drawn does not depend on how clocks are.
-    clocks = rng.spawn(1)[0].choice(CLOCKS, len(copies))
+    # From a stream of their own: whatever else is drawn does not depend on how curves are timed.
+    timings = rng.spawn(1)[0].choice(list(Timing), len(copies))
     pairs = copies[["target_id", "copy_of"]].itertuples(index=False)
-    for (target_id, original), clock in zip(pairs, clocks, strict=True):
+    for (target_id, original), timing in zip(pairs, timings, strict=True):
         chosen = found[original][rng.integers(len(found[original]))]
-        found[target_id] = [extract_again(rng, chosen, noise, int(clock))]
+        found[target_id] = [extract_again(rng, chosen, noise, Timing(timing))]
     return found
 
 
@@ -298,8 +297,7 @@ def _tables(
     for target_id, curve in every:
         blank = curve.band == "W" and rng.random() < 0.25
         band = "" if blank else curve.band
-        t0, length = curve.first / CADENCES_A_DAY, len(curve.shape)
-        rows.append((target_id, band, curve.unit, t0, length, curve.band))
+        rows.append((target_id, band, curve.unit, curve.t0(), len(curve.shape), curve.band))
     names = ["target_id", "band", "unit", "t0", "length", "true_band"]
     table = pd.DataFrame(rows, columns=names)
     table.insert(4, "start", table["length"].cumsum() - table["length"])

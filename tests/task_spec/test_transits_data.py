@@ -10,7 +10,7 @@ from task_spec.transits import TASK, extraction_ceiling, sheet_ceiling
 from task_spec.transits.bugs import BUGS
 from task_spec.transits.bugs.extractions import SECOND_EXTRACTIONS
 from task_spec.transits.checks.data import reference_input
-from task_spec.transits.curves import CLOCKS, FIRST_CADENCE, LONGEST, apart
+from task_spec.transits.curves import FIRST_CADENCE, LONGEST, Timing, apart
 from task_spec.transits.earlier import earlier_inputs
 from task_spec.transits.sheet import MIN_WRONG_LABELS, draw_sheet
 from task_spec.transits.survey import draw_survey, unit_vectors
@@ -52,13 +52,13 @@ def _extracted_twice(survey):
     return list(zip(copies["target_id"], copies["copy_of"], strict=True))
 
 
-def _correlation(survey, copy, original, days):
+def _correlation(survey, copy, original, timing):
     """The highest correlation with one of the original's curves of the same light, all of the time
-    of which holds the copy's, if the copy's clock is so many days ahead; -1 if there is none."""
+    of which holds the copy's, if the copy is timed in that way; -1 if there is none."""
     ((mine, flux),) = _flux(survey, copy)
     best = -1.0
     for row, other in _flux(survey, original):
-        at = round(48 * (mine.t0 - days - row.t0))
+        at = round(48 * (mine.t0 - row.t0)) - timing.ahead(mine.length)
         within = at >= 0 and at + mine.length <= row.length
         if within and (row.true_band, row.unit) == (mine.true_band, mine.unit):
             both = np.stack([flux, other[at : at + mine.length]])
@@ -75,12 +75,13 @@ def test_a_second_extraction_is_of_the_same_star_at_another_place():
         assert targets.loc[copy, "place"] != targets.loc[original, "place"]
 
 
-def test_a_second_extraction_has_the_same_light_at_its_own_time_or_half_a_day_ahead():
+def test_a_second_extraction_has_the_same_light_at_its_start_from_midnight_or_noon_or_its_middle():
     survey = draw_survey(4)
     pairs = _extracted_twice(survey)
-    r = np.array([[_correlation(survey, *pair, days) for days in (0, 0.5)] for pair in pairs])
+    r = np.array([[_correlation(survey, *pair, timing) for timing in Timing] for pair in pairs])
     assert np.all(r.max(axis=1) > 0.8)
-    assert 0.3 < np.mean(r[:, 1] > r[:, 0]) < 0.7
+    share = np.bincount(r.argmax(axis=1), minlength=3) / len(pairs)
+    assert np.all((share > 0.15) & (share < 0.55))
 
 
 def test_the_second_release_lost_the_sign_of_minus_zero_degrees_and_the_truth_knows_it():
@@ -117,8 +118,25 @@ def test_stars_of_both_releases_lie_at_places_of_opposite_sign():
     assert (sign == 0).sum() >= 3
 
 
-def test_releases_are_apart_in_time_on_any_clock():
-    assert FIRST_CADENCE["DR1"][1] + LONGEST + max(CLOCKS) <= FIRST_CADENCE["DR2"][0]
+def test_curves_timed_by_their_middle_lie_behind_by_lags_that_hardly_repeat():
+    survey = draw_survey(4)
+    length = survey.curves.set_index("target_id")["length"]
+    middle = Timing.MIDDLE
+    lags = [
+        middle.ahead(length[copy])
+        for copy, original in _extracted_twice(survey)
+        if _correlation(survey, copy, original, middle) > 0.8
+    ]
+    assert len(set(lags)) > len(lags) / 2
+    assert min(lags) > 48  # no scan of up to a day meets one
+
+
+def test_the_middle_point_is_the_one_at_half_of_the_length():
+    assert [Timing.MIDDLE.ahead(n) for n in (120, 121)] == [60, 60]
+
+
+def test_releases_are_apart_in_true_time():
+    assert FIRST_CADENCE["DR1"][1] + LONGEST <= FIRST_CADENCE["DR2"][0]
 
 
 def test_ids_are_neighbours_that_a_32_bit_float_merges():
@@ -275,17 +293,20 @@ def test_score_of_a_list():
     assert RowScore.of(set(), {("a",)}).precision == 0
 
 
-def test_only_who_compares_both_clocks_finds_second_extractions_at_the_hardest_level():
+def test_only_who_knows_the_three_timings_finds_second_extractions_at_the_hardest_level():
     draws = [Draw(seed, TASK.level("extreme").noise) for seed in (9, 10)]
     assert extraction_ceiling.ceiling(draws)[0].reached == 2
     for detector in set(extraction_ceiling.DETECTORS) - {"reference"}:
         assert extraction_ceiling.ceiling(draws, detector)[0].reached == 0, detector
 
 
-def test_at_the_times_as_written_half_of_the_second_extractions_are_found_even_without_noise():
-    got = extraction_ceiling.score(Draw(9, 0.0), "times as written")
+@pytest.mark.parametrize(
+    ("detector", "share"), [("times as written", 1 / 3), ("two clocks", 2 / 3)]
+)
+def test_a_detector_finds_the_second_extractions_whose_timing_it_knows(detector, share):
+    got = extraction_ceiling.score(Draw(9, 0.0), detector)
     assert got.precision > 0.9
-    assert 0.3 < got.recall < 0.7
+    assert got.recall == pytest.approx(share, abs=0.17)
 
 
 @pytest.mark.matrix

@@ -243,6 +243,7 @@ DATES_MIXED = Bug(
             ),
         ),
     ),
+    deep=True,
 )
 
 STALE_VOCABULARY = Bug(

@@ -185,6 +185,7 @@ MISPLACED_LABELS = Bug(
             Ceiling(1.0, 0.986, 0.985, 20, 20),
         ),
     ),
+    deep=True,
 )
 
 BUGS = (MISPLACED_LABELS,)

@@ -217,6 +217,7 @@ MINUS_ZERO = Bug(
             (Edit("stars", 'targets["dec"].between(0, 1)', 'targets["dec"].between(-1, 0)'),),
         ),
     ),
+    deep=True,
 )
 
 _NAMED = (
