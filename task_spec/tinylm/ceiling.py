@@ -16,7 +16,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from task_spec.model import Ceiling, Draw
 from task_spec.rows import RowScore, ceilings
-from task_spec.tinylm.copying import MIN_CHARACTERS
+from task_spec.tinylm.copying import MIN_CHARACTERS, down_columns
 from task_spec.tinylm.language import draw_corpus
 
 MIN_PRECISION, MIN_RECALL = 0.85, 0.85
@@ -29,15 +29,16 @@ GAP = 2  # places behind each training text that no path may enter, as many as i
 class _Row:
     """The words of all training texts in one row: ``words`` (places), as numbers, -1 in a gap;
     ``of`` (places), the number of the text that a place belongs to; ``share`` (places), of each
-    place in its text, 0 in a gap; ``follow`` (words+1, words), chances of each word after another,
-    or after the last row's: at a text's beginning or after a word that no training text has. They
-    are no lower than the word's share, since the words of a text that is no copy may be out of
-    order, too."""
+    place in its text, 0 in a gap; ``order`` (words+1, words), chances of each word after another,
+    or after the last row's: at a text's beginning or after a word that no training text has;
+    ``follow``, the same, but no lower than the word's share, since the words of a text that is no
+    copy may be out of order, too."""
 
     numbers: dict[str, int]
     words: Floats
     of: Floats
     share: Floats
+    order: Floats
     follow: Floats
 
     @classmethod
@@ -51,8 +52,8 @@ class _Row:
         count = np.zeros((len(numbers) + 1, len(numbers)))
         np.add.at(count, (words[:-1][inside[1:]], words[1:][inside[1:]]), 1.0)
         shares = count.sum(0) / count.sum()
-        follow = (count + smooth * shares) / (count.sum(1, keepdims=True) + smooth)
-        return cls(numbers, words, of, share, np.maximum(follow, shares))
+        order = (count + smooth * shares) / (count.sum(1, keepdims=True) + smooth)
+        return cls(numbers, words, of, share, order, np.maximum(order, shares))
 
     def _moved(self, chances: Floats, jump: float) -> Floats:
         """Chances (places) of where a copy goes to from where it is: to the next word of its
@@ -87,6 +88,19 @@ class _Row:
             chances = there / there.sum()
         return total
 
+    def log_odds_down(self, text: str, kept: float = 0.6, jump: float = 0.1) -> float:
+        """The same of the words read down two columns, over the text of its own as it stands."""
+        across, down = text.split(" "), down_columns(text.split(" "))
+        better = self._log_chance(down, self.order) - self._log_chance(across, self.follow)
+        return self.log_odds(" ".join(down), kept, jump) + better
+
+    def _log_chance(self, words: Sequence[str], chances: Floats) -> float:
+        """Log of the probability, by ``order`` or ``follow``, of words as a text of its own: of
+        those words that the row has."""
+        numbers = [self.numbers.get(word, -1) for word in words]
+        pairs = zip([-1, *numbers], numbers, strict=False)
+        return sum(math.log(chances[a, b]) for a, b in pairs if b >= 0)
+
     def log_odds_of_a_stretch(self, text: str, kept: float = 0.5) -> float:
         """The same of the stretch of a text that is likeliest to be a copied one, without jumps."""
         odds, best = np.zeros(len(self.words)), 0.0
@@ -96,21 +110,33 @@ class _Row:
         return math.log(best)
 
 
-def summed_paths(texts: Sequence[str], train: Sequence[str], enough: float = 0.01) -> list[bool]:
+def summed_paths(texts: Sequence[str], train: Sequence[str], enough: float = 0.005) -> list[bool]:
     """The reference: odds of being a copy, averaged over where it may begin in training texts, and
-    over where it goes on at each word: pieces of a copy may have changed places."""
+    over where it goes on at each word: pieces of a copy may have changed places. And over two ways
+    to read it: as it stands, and down its columns if it was read across them."""
+    row, limit = _Row.of_texts(train), math.log(2 * enough)
+    return [np.logaddexp(row.log_odds(text), row.log_odds_down(text)) > limit for text in texts]
+
+
+def as_they_stand(texts: Sequence[str], train: Sequence[str], enough: float = 0.01) -> list[bool]:
+    """The same odds, but of texts as they stand."""
     row = _Row.of_texts(train)
     return [row.log_odds(text) > math.log(enough) for text in texts]
 
 
 def without_jumps(texts: Sequence[str], train: Sequence[str], enough: float = 0.05) -> list[bool]:
-    """The same odds, but a copy follows its original from its first word to its last."""
+    """Such odds, but a copy follows its original from its first word to its last, as it stands or
+    down its columns."""
     row = _Row.of_texts(train)
-    return [row.log_odds(text, kept=0.5, jump=0.0) > math.log(enough) for text in texts]
+
+    def log_odds(text: str) -> float:
+        return max(row.log_odds(text, 0.5, jump=0.0), row.log_odds_down(text, 0.5, jump=0.0))
+
+    return [log_odds(text) > math.log(enough) for text in texts]
 
 
 def best_stretch(texts: Sequence[str], train: Sequence[str], enough: float = 12) -> list[bool]:
-    """The same odds of the stretch of a text that speaks most for a copy, whatever is around it: of
+    """Such odds of the stretch of a text that speaks most for a copy, whatever is around it: of
     a rearranged one, its longest piece. The limit is about the best one at noise 0.95; a solver
     would have to guess it."""
     row = _Row.of_texts(train)
@@ -166,6 +192,7 @@ def same_beginning(texts: Sequence[str], train: Sequence[str], characters: int =
 
 DETECTORS: dict[str, Detector] = {
     "reference": summed_paths,
+    "as they stand": as_they_stand,
     "without jumps": without_jumps,
     "best stretch": best_stretch,
     "word pairs": word_pairs,

@@ -1,5 +1,6 @@
 """How a document is copied: word by word, with edits whose rate grows with the draw's noise; some
-copies are cut into pieces before that, which are put together in another order.
+copies are cut into pieces before that, which are put together in another order, and some are set in
+two columns after that and read across both, as a page is by software that sees no columns.
 
 A word that is put in is drawn as the language has it between its neighbours. What is left out or
 moved, and where pieces meet, breaks the language a little: at noise 0.95 copies are more surprising
@@ -17,6 +18,9 @@ from task_spec.tinylm.grammar import Floats, Grammar
 
 MIN_CHARACTERS = 60  # a shorter document is no copy: short texts repeat by chance
 MIN_PIECE = 4  # [words] of a copy that is rearranged
+# Copies across columns are edited as at this noise at least: with fewer edits their words would
+# give them away, in whatever order. Down their columns they are found all the same.
+COLUMNS_NOISE = 0.95
 
 
 def edited_copy(
@@ -26,6 +30,7 @@ def edited_copy(
     noise: float,
     *,
     rearranged: bool = False,
+    columns: bool = False,
 ) -> list[str]:
     """A copy of at least MIN_CHARACTERS that differs from its original.
 
@@ -36,16 +41,20 @@ def edited_copy(
 
     ``rearranged``: it is put together from pieces, whatever the noise. Who follows it along its
     original loses it where two pieces meet.
+
+    ``columns``: it is read across two columns, whatever the noise, and is edited as at
+    COLUMNS_NOISE at least. Who follows it along its original loses it at every word.
     """
+    noise = max(noise, COLUMNS_NOISE) if columns else noise
     for _ in range(200):
         kept = _excerpt(rng, words, noise)
         if rearranged and len(kept) < 2 * MIN_PIECE:
             continue
         ordered = _rearrange(rng, kept) if rearranged else kept
         moved = _move(rng, _replace(rng, grammar, ordered, noise), noise)
-        copy = _misspell(rng, moved, noise)
-        if len(" ".join(copy)) >= MIN_CHARACTERS and copy != words:
-            return copy
+        spelt = _misspell(rng, moved, noise)
+        if len(" ".join(spelt)) >= MIN_CHARACTERS and spelt != words:
+            return across_columns(spelt) if columns else spelt
     raise ValueError(f"no copy of {len(words)} words has {MIN_CHARACTERS} characters")
 
 
@@ -64,6 +73,20 @@ def _rearrange(rng: np.random.Generator, words: list[str]) -> list[str]:
     return [
         word for first, last in reversed(list(pairwise([0, *ends]))) for word in words[first:last]
     ]
+
+
+def across_columns(words: list[str]) -> list[str]:
+    """Words that were set in two columns, the left one a word longer if their number is odd, and
+    are read line by line: the first of each column, the second of each, …"""
+    left = (len(words) + 1) // 2
+    read = [""] * len(words)
+    read[::2], read[1::2] = words[:left], words[left:]
+    return read
+
+
+def down_columns(words: list[str]) -> list[str]:
+    """The words of `across_columns` as they were."""
+    return [*words[::2], *words[1::2]]
 
 
 def _replace(

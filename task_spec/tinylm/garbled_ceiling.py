@@ -16,6 +16,7 @@ import numpy as np
 
 from task_spec.model import Ceiling, Draw
 from task_spec.rows import RowScore, ceilings
+from task_spec.tinylm.ceiling import Detector as CopyDetector
 from task_spec.tinylm.ceiling import summed_paths
 from task_spec.tinylm.copying import MIN_CHARACTERS
 from task_spec.tinylm.garbling import MIN_STRETCH, MIN_WORDS
@@ -142,14 +143,15 @@ DETECTORS: dict[str, Detector] = {
 }
 
 
-def score(draw: Draw, detector: str = "reference") -> RowScore:
-    """Precision and recall of a detector's list of garbled documents in published data. Copies
-    that the reference for copies finds are not listed; those that it misses may be."""
+def score(draw: Draw, detector: str = "reference", copies: CopyDetector = summed_paths) -> RowScore:
+    """Precision and recall of a detector's list of garbled documents in published data. What
+    ``copies`` finds is not listed; copies that it misses may be. Those that were read across two
+    columns look garbled, all of them."""
     corpus = draw_corpus(draw.seed, draw.noise)
     table = corpus.table
     training = (table["part"] == "train").to_numpy()
     train, later = table.loc[training, "clean"].tolist(), table.loc[~training, "clean"]
-    copied = np.array(summed_paths(later.tolist(), train)) & (later.str.len() >= MIN_CHARACTERS)
+    copied = np.array(copies(later.tolist(), train)) & (later.str.len() >= MIN_CHARACTERS)
     found = np.array(DETECTORS[detector](table["clean"].tolist(), training.tolist()))
     found &= (table["clean"].str.count(" ") + 1 >= MIN_WORDS).to_numpy()
     listed = table.loc[found & ~table.index.isin(later.index[copied]), "doc_id"]

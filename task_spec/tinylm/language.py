@@ -40,7 +40,9 @@ PERIODS = {
 # Words that no training document has: a few later ones do.
 NOVEL = ("covid", "brexit", "https", "emoji", "ok")
 EXACT = 0.15  # share of the copies that are exact
-REARRANGED = 0.45  # share of the edited copies of which pieces stand in another order, too
+# Shares of the edited copies of which pieces stand in another order, too, and of those that are
+# read across two columns; the others are in order.
+REARRANGED, COLUMNS = 0.4, 0.45
 DECOMPOSED = {"wire": 0.0, "press": 0.15, "NA": 0.6}  # share delivered with combining marks
 
 
@@ -51,8 +53,9 @@ class Corpus:
     ``table`` has, in random order, doc_id (whose numbers grow with the day), source, received and
     text as delivered; and, hidden: ``part``, ``day``, ``clean`` (the text in NFC), ``original``
     (doc_id of the document it copies, or ""), ``edited`` (whether that copy is not exact),
-    ``rearranged`` (whether that edited one has pieces in another order) and ``garbled`` (whether
-    words of it stand in random order).
+    ``rearranged`` (whether that edited one has pieces in another order), ``columns`` (whether that
+    edited one was read across two columns) and ``garbled`` (whether words of it stand in random
+    order).
     """
 
     grammar: Grammar
@@ -99,7 +102,8 @@ class Corpus:
             words = self.grammar.draw(rng, table.loc[i, "source"], MAX_WORDS)
             text = " ".join([*words, "later", "on"])
             table.loc[i, ["text", "clean"]] = text
-            table.loc[i, ["original", "edited", "rearranged", "garbled"]] = "", False, False, False
+            table.loc[i, "original"] = ""
+            table.loc[i, ["edited", "rearranged", "columns", "garbled"]] = False
         return Corpus(self.grammar, table)
 
 
@@ -152,7 +156,7 @@ def _own(rng: np.random.Generator, grammar: Grammar, part: str, count: int) -> p
     serials = [f"{part}{i}" for i in range(count)]
     return pd.DataFrame(
         {"serial": serials, "part": part, "source": sources, "clean": texts}
-    ).assign(original="", edited=False, rearranged=False)
+    ).assign(original="", edited=False, rearranged=False, columns=False)
 
 
 def _copies(
@@ -162,12 +166,15 @@ def _copies(
     long = train[train["clean"].str.len() >= 1.25 * MIN_CHARACTERS]
     chosen = long.iloc[rng.choice(len(long), count, replace=False)]
     edited = np.arange(count) >= round(EXACT * count)
-    rearranged = np.arange(count) >= count - round(REARRANGED * edited.sum())
+    # The last ones are rearranged, those before them were read across columns.
+    moved = round(REARRANGED * edited.sum())
+    rearranged = np.arange(count) >= count - moved
+    columns = (np.arange(count) >= count - moved - round(COLUMNS * edited.sum())) & ~rearranged
     texts = [
-        " ".join(edited_copy(rng, grammar, text.split(" "), noise, rearranged=moved))
+        " ".join(edited_copy(rng, grammar, text.split(" "), noise, rearranged=r, columns=c))
         if edit
         else text
-        for text, edit, moved in zip(chosen["clean"], edited, rearranged, strict=True)
+        for text, edit, r, c in zip(chosen["clean"], edited, rearranged, columns, strict=True)
     ]
     return pd.DataFrame(
         {
@@ -178,6 +185,7 @@ def _copies(
             "original": chosen["serial"].to_numpy(),
             "edited": edited,
             "rearranged": rearranged,
+            "columns": columns,
         }
     )
 

@@ -19,8 +19,8 @@
 # - **P4 Copies.** Val and test documents that were made from a training document belong to no
 #   split: word for word copies of it, and edited ones, however they were edited. Copies have at
 #   least 60 characters as P2 counts them. No detector is perfect: at least 80% of all copies are
-#   left out, and at most 3% of the other val and test documents are taken for copies. All training
-#   documents stay, but for those of P19.
+#   left out as `copy`, and at most 3% of the other val and test documents are taken for copies. All
+#   training documents stay, but for those of P19.
 # - **P5 Vocabulary.** The vocabulary holds the words that occur in the documents of train, and no
 #   others. Any other word is the unknown mark.
 # - **P6 Batches.** A document of n words has n+1 inputs, the mark of its source and its words, and
@@ -139,7 +139,7 @@ fig.tight_layout()
 
 
 # %% id="copies"
-MIN_COPY, KEPT, LIKELY = 60, 0.6, 0.01
+MIN_COPY, KEPT, LIKELY = 60, 0.6, 0.005
 # From a word of a copy to its next: the step in the original, and its probability. Or else a jump
 # to any of its words, since pieces may have changed places.
 STEPS, JUMP = {1: 0.81, 2: 0.06, -1: 0.03}, 0.1
@@ -147,21 +147,22 @@ STEPS, JUMP = {1: 0.81, 2: 0.06, -1: 0.03}, 0.1
 
 def follower_chances(texts, smooth=12):
     """A function of two words: how likely texts have the second after the first (None: first), or
-    anywhere, if that is likelier: garbled texts have it so."""
+    anywhere, if that is likelier and order may be lost: garbled texts have it so."""
     words = [text.split(" ") for text in texts]
     single = Counter(word for own in words for word in own)
     before = Counter(word for own in words for word in [None, *own[:-1]])
     pairs = Counter(pair for own in words for pair in zip([None, *own], own))
 
-    def chance(a, b):
+    def chance(a, b, lost=True):
         share = (single[b] + 0.5) / single.total()
-        return max(share, (pairs[a, b] + smooth * share) / (before[a] + smooth))
+        follows = (pairs[a, b] + smooth * share) / (before[a] + smooth)
+        return max(share, follows) if lost else follows
 
     return chance
 
 
 def find_copies(texts, train_texts):
-    """Booleans: which texts are likely copies."""
+    """Booleans: which texts are likely copies, as they stand or read down two columns."""
     # All training texts in one row, each with two gaps behind it; of each place its text.
     row = [word for text in train_texts for word in [*text.split(" "), None, None]]
     own = np.repeat(range(len(train_texts)), [text.count(" ") + 3 for text in train_texts])
@@ -169,18 +170,29 @@ def find_copies(texts, train_texts):
     for i, word in enumerate(row):
         places.setdefault(word, []).append(i)
     inside = np.array([word is not None for word in row])
+    share = JUMP * inside / np.bincount(own, inside)[own]
     chance = follower_chances(train_texts)
-    return [
-        len(text) >= MIN_COPY and copy_odds(text.split(" "), places, inside, own, chance) > LIKELY
-        for text in texts
-    ]
+
+    def odds(words):
+        # A page in two columns may have been read across both, a word of the left one, a word of
+        # the right one: down the columns it is a copy like others, and reads better.
+        down = words[::2] + words[1::2]
+        better = text_chance(down, chance, lost=False) / text_chance(words, chance)
+        as_they_stand = copy_odds(words, places, inside, own, share, chance)
+        return (as_they_stand + better * copy_odds(down, places, inside, own, share, chance)) / 2
+
+    return [len(text) >= MIN_COPY and odds(text.split(" ")) > LIKELY for text in texts]
 
 
-def copy_odds(words, places, inside, own, chance):
+def text_chance(words, chance, lost=True):
+    """How likely words are as a text of its own, whose order may be `lost`."""
+    return math.prod(chance(before, word, lost) for before, word in zip([None, *words], words))
+
+
+def copy_odds(words, places, inside, own, share, chance):
     """How likely words are as a copy, over how likely as a text of its own: the sum over all ways
     through the row. At each step a copy has the row's word, or another that fits as well."""
     odds = np.full(len(inside), 1 / len(inside))
-    share = JUMP * inside / np.bincount(own, inside)[own]
     for before, word in zip([None, *words], words):
         jumps = share * np.bincount(own, odds)[own]
         odds = inside * sum(p * np.roll(odds, step) for step, p in STEPS.items())

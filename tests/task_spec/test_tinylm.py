@@ -1,6 +1,7 @@
 """The task `tinylm`: what it promises of its bugs, and that its language is known exactly."""
 
 import ast
+import math
 import unicodedata
 from collections import Counter
 from functools import lru_cache
@@ -12,8 +13,8 @@ import pytest
 
 from task_spec.model import Draw, Kind
 from task_spec.tinylm import TASK
-from task_spec.tinylm.ceiling import DETECTORS, ceiling
-from task_spec.tinylm.copying import edited_copy
+from task_spec.tinylm.ceiling import DETECTORS, as_they_stand, ceiling
+from task_spec.tinylm.copying import COLUMNS_NOISE, across_columns, down_columns, edited_copy
 from task_spec.tinylm.garbled_ceiling import ceiling as garbled_ceiling
 from task_spec.tinylm.garbled_ceiling import score as garbled_score
 from task_spec.tinylm.garbled_ceiling import summed_stretches
@@ -315,11 +316,12 @@ def test_the_reference_clears_the_bounds_at_the_hardest_level_and_hardly_another
         assert ceiling(draws, detector)[0].reached == 0, detector
 
 
+@pytest.mark.parametrize("detector", ["without jumps", "as they stand"])
 @pytest.mark.parametrize("level", ["standard", "hard"])
-def test_who_follows_a_copy_along_its_original_misses_rearranged_ones_at_most_levels(level):
+def test_who_knows_two_kinds_of_edited_copies_misses_the_third_at_most_levels(level, detector):
     draws = [Draw(seed, TASK.level(level).noise) for seed in (9, 10)]
     assert ceiling(draws)[0].reached == 2
-    assert ceiling(draws, "without jumps")[0].reached == 0
+    assert ceiling(draws, detector)[0].reached == 0
 
 
 def _turns(words, copy):
@@ -342,13 +344,72 @@ def test_a_rearranged_copy_has_its_last_piece_first(grammar, length, turns):
         assert counts[turns if rearranged else 0] >= 30
 
 
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("1", "1"),
+        ("1 2", "1 2"),
+        ("1 2 3", "1 3 2"),
+        ("1 2 3 4 5 6", "1 4 2 5 3 6"),
+        ("1 2 3 4 5 6 7", "1 5 2 6 3 7 4"),
+    ],
+)
+def test_two_columns_are_read_line_by_line(text, read):
+    assert across_columns(text.split(" ")) == read.split(" ")
+    assert down_columns(read.split(" ")) == text.split(" ")
+
+
+@pytest.mark.parametrize("noise", [COLUMNS_NOISE, 1.0])
+def test_a_copy_across_columns_is_down_its_columns_edited_as_others_are(grammar, noise):
+    for seed in range(20):
+        words = grammar.draw(np.random.default_rng(seed), "press", 21)
+        plain, read = (
+            edited_copy(np.random.default_rng(seed), grammar, words, noise, columns=columns)
+            for columns in (False, True)
+        )
+        assert down_columns(read) == plain != read
+
+
 @pytest.mark.parametrize("size", [FULL, SMALL])
 @pytest.mark.parametrize("noise", [0.0, 1.0])
-def test_the_same_share_of_edited_copies_is_rearranged_in_every_draw(size, noise):
+@pytest.mark.parametrize(("kind", "share"), [("rearranged", 0.4), ("columns", 0.45)])
+def test_the_same_share_of_edited_copies_is_of_each_kind_in_every_draw(size, noise, kind, share):
     table = draw_corpus(15, noise, size).table
-    assert table.loc[table["rearranged"], "edited"].all()
-    assert table["rearranged"].sum() == round(0.45 * table["edited"].sum())
-    assert set(table.loc[table["rearranged"], "part"]) == {"val", "test"}
+    assert table.loc[table[kind], "edited"].all()
+    assert not (table["rearranged"] & table["columns"]).any()
+    assert table[kind].sum() == round(share * table["edited"].sum())
+    assert set(table.loc[table[kind], "part"]) == {"val", "test"}
+
+
+@pytest.fixture(scope="module")
+def copies_cell():
+    """What the notebook's cell defines."""
+    cell = {"np": np, "math": math, "Counter": Counter}
+    exec(TASK.cells["copies"].source, cell)
+    return cell
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.95])
+def test_the_notebook_finds_copies_of_all_kinds_and_hardly_others(copies_cell, noise):
+    table = draw_corpus(16, noise, SMALL).table
+    training = table["part"] == "train"
+    later = table[~training]
+    found = np.array(copies_cell["find_copies"](later["clean"], table.loc[training, "clean"]))
+    copied = later["original"] != ""
+    for kind in (later["rearranged"], later["columns"], copied & ~later["edited"]):
+        assert found[kind].mean() > 0.75
+    assert found[~copied].mean() < 0.03
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.95])
+def test_to_a_detector_of_garbled_documents_copies_across_columns_are_garbled(noise):
+    table = draw_corpus(22, noise).table
+    found = summed_stretches(table["clean"].tolist(), (table["part"] == "train").tolist())
+    assert np.mean(np.array(found)[table["columns"]]) > 0.9
+    # Who does not know of columns lists them, and reports too many.
+    assert not garbled_score(Draw(22, noise), copies=as_they_stand).reaches(
+        TASK.bug("garbled_words").rows
+    )
 
 
 def test_words_put_into_a_copy_follow_the_word_before_as_well_as_those_that_were_there(grammar):

@@ -142,14 +142,15 @@ GARBLED_WORDS = Bug(
         min_recall=MIN_RECALL,
         of=garbled_documents,
         ceiling=(
-            Ceiling(0.0, 0.921, 0.991, 20, 20),
-            Ceiling(0.25, 0.916, 0.991, 20, 20),
-            Ceiling(0.5, 0.916, 0.990, 20, 20),
-            Ceiling(0.75, 0.920, 0.983, 20, 20),
-            Ceiling(0.95, 0.908, 0.918, 20, 20),
-            Ceiling(1.0, 0.881, 0.808, 9, 20),
+            Ceiling(0.0, 0.917, 0.987, 20, 20),
+            Ceiling(0.25, 0.919, 0.987, 20, 20),
+            Ceiling(0.5, 0.914, 0.990, 20, 20),
+            Ceiling(0.75, 0.920, 0.987, 20, 20),
+            Ceiling(0.95, 0.902, 0.917, 20, 20),
+            Ceiling(1.0, 0.883, 0.838, 13, 20),
         ),
     ),
+    deep=True,
 )
 
 BUGS = (GARBLED_WORDS,)

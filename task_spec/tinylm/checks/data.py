@@ -12,9 +12,8 @@ from task_spec.tinylm.checks.worlds_of import ALL, FULL, PARTS, claimed, spelt, 
 
 check = Checks()
 declare_interface(check, FULL)
-# At noise 0.95 the notebook's own detector finds 95% of the copies of full draws and 97% of those
-# of small ones, with standard deviations of 2 to 3%, and leaves out 0.3% of the others, give or
-# take 0.3% in full draws and 0.5% in small ones.
+# At noise 0.95 the reference, whose odds are the notebook's, finds 96% of the copies of full draws,
+# with a standard deviation of 2%, and leaves out 0.1% of the others, give or take 0.2%.
 MIN_RECALL, MAX_OTHERS = 0.8, 0.03
 
 
@@ -70,10 +69,12 @@ def used(e: Evidence) -> Measurement:
     return none_of(off, "parts of the split that were not trained on or evaluated as they are")
 
 
-@check("P4.found", f"at least {MIN_RECALL:.0%} of the copies", ALL)
+@check("P4.found", f"at least {MIN_RECALL:.0%} of the copies, as `copy`", ALL)
 def copies_found(e: Evidence) -> Measurement:
-    """Copies that were left out, among those that could be: of which copy and original are spelt as
-    clause P2 says and neither was put into the wrong part, which clause P3 forbids."""
+    """Documents that were left out as copies, among the copies that could be: of which copy and
+    original are spelt as clause P2 says and neither was put into the wrong part, which clause P3
+    forbids. One that is taken for garbled is not found: those that were read across columns look
+    garbled, all of them."""
     split, table = e.claims["split"], truth_of(e)
     right = spelt(e)
     copies = table[table["original"] != ""]
@@ -86,7 +87,7 @@ def copies_found(e: Evidence) -> Measurement:
     ]
     if len(able) < 0.3 * len(copies):
         return Measurement(None, False, "most copies, or their originals, are in the wrong part")
-    return at_least(float(np.mean([p not in PARTS for p in able])), MIN_RECALL, "share found")
+    return at_least(float(np.mean([p == "copy" for p in able])), MIN_RECALL, "share found")
 
 
 @check("P4.others", f"at most {MAX_OTHERS:.0%} of the other val and test documents", ALL)
