@@ -15,7 +15,7 @@
 #   then on, a character is a code point, and a word is what stands between single spaces.
 # - **P3 Split.** By the day on which a document was received: train up to 31 March 2024, val from
 #   April to June 2024, test from July 2024 on. Days are written as YYYY-MM-DD, DD/MM/YYYY or
-#   MM/DD/YYYY, by whatever desk took the document.
+#   MM/DD/YYYY.
 # - **P4 Copies.** Val and test documents that were made from a training document belong to no
 #   split: word for word copies of it, and edited ones, however they were edited. Copies have at
 #   least 60 characters as P2 counts them. No detector is perfect: at least 80% of all copies are

@@ -96,14 +96,14 @@ torch.set_num_threads(1)
 # %% [markdown] id="about-data"
 # ## Data
 #
-# `targets.csv` has a row a target: position and release. `curves.csv` has a row a curve: its
-# target, its band, its unit (electrons a second, or magnitudes with zero point 25), the time `t0`
-# in days that its pipeline gives it, and where it lies in `flux.npy`, which holds all curves end to
-# end, one point each half hour; some points are missing.
-# Some stars were observed again in another release, under another id. `labels.csv` is the sheet of
-# those who vetted the targets, in the order in which they worked: a target, its magnitude as they
-# estimated it from its curves, and whether they found a planet. `inputs.npz` holds network inputs
-# as an earlier version of this notebook prepared them.
+# `targets.csv` has a row a target: position (DR2's were converted from the sexagesimal form) and
+# release. `curves.csv` has a row a curve: its target, its band, its unit (electrons a second, or
+# magnitudes with zero point 25), the time `t0` in days that its pipeline gives it, and where it
+# lies in `flux.npy`, which holds all curves end to end, one point each half hour; some points are
+# missing. Some stars were observed again in another release, under another id. `labels.csv` is the
+# sheet of those who vetted the targets, in the order in which they worked: a target, its magnitude
+# as they estimated it from its curves, and whether they found a planet. `inputs.npz` holds network
+# inputs as an earlier version of this notebook prepared them.
 
 
 # %% id="load"
@@ -184,7 +184,8 @@ def load_survey(folder):
     curves["band"] = curves["band"].replace("", "W")
     survey = curves.merge(targets, on="target_id", how="left", validate="many_to_one")
     flux = np.load(folder / "flux.npy").astype(np.float64)
-    survey["flux"] = [observed(flux[a : a + n]) for a, n in zip(survey["start"], survey["length"])]
+    first = survey["start"] - (survey["release"] == "DR2")  # which counts from 1
+    survey["flux"] = [observed(flux[a : a + n]) for a, n in zip(first, survey["length"])]
     if (folder / "labels.csv").exists():
         sheet = moved_back(pd.read_csv(folder / "labels.csv"), magnitudes(survey))
         survey["label"] = survey["target_id"].map(sheet.set_index("target_id")["label"])

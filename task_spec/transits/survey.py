@@ -45,9 +45,10 @@ class Survey:
     ``targets``: target_id, release, ra, dec, and the hidden ``label``, ``star`` (index of the
     physical star), ``place`` (index of the position), ``south`` (whether that is south of the
     equator) and ``copy_of`` (for a second extraction the target whose exposure it is, else "").
-    ``curves``: curve_id, target_id, band, unit, t0, start, length, and the hidden ``true_band`` and
-    ``held`` (whether the file repeats the last value where a point is missing). ``flux``: float32
-    of shape (sum of lengths,), NaN where a point is missing. ``sheet``: see `draw_sheet`.
+    ``curves``: curve_id, target_id, band, unit, t0, start (counted from 0), length, and the hidden
+    ``true_band`` and ``held`` (whether the file repeats the last value where a point is missing).
+    ``flux``: float32 of shape (sum of lengths,), NaN where a point is missing. ``sheet``: see
+    `draw_sheet`.
     """
 
     targets: pd.DataFrame
@@ -64,6 +65,7 @@ class Survey:
         targets = self.targets.drop(columns=HIDDEN_OF_TARGETS)
         targets.to_csv(folder / "targets.csv", index=False, float_format="%.8f")
         curves = self.curves.drop(columns=HIDDEN_OF_CURVES)
+        curves["start"] += self.releases() == "DR2"  # whose programs count from 1
         curves.to_csv(folder / "curves.csv", index=False, float_format="%.5f")
         flux = self.published_flux()
         np.save(folder / "flux.npy", flux)
@@ -72,6 +74,10 @@ class Survey:
             inputs = earlier_inputs(self.curves, flux)
             ids = self.curves["curve_id"].to_numpy(dtype="U6")
             np.savez_compressed(folder / "inputs.npz", curve_id=ids, x=inputs)
+
+    def releases(self) -> pd.Series:
+        """The release of each curve."""
+        return self.curves["target_id"].map(self.targets.set_index("target_id")["release"])
 
     def published_flux(self) -> Floats:
         """`flux.npy`: as ``flux``, but for curves that hold their last value."""

@@ -362,3 +362,12 @@ def test_points_of_equal_value_are_moved_apart():
     seen = moved[np.isfinite(moved)]
     assert np.all(np.diff(seen) != 0)
     assert np.allclose(seen, values[np.isfinite(values)])
+
+
+def test_starts_of_the_second_release_count_from_one(tmp_path):
+    SURVEY.write(tmp_path)
+    written = pd.read_csv(tmp_path / "curves.csv", keep_default_na=False)
+    second = SURVEY.releases().to_numpy() == "DR2"
+    assert np.array_equal(written["start"] - SURVEY.curves["start"], second)
+    ends = (SURVEY.curves["start"] + SURVEY.curves["length"]).sort_values()
+    assert ends.iloc[-1] == len(np.load(tmp_path / "flux.npy"))

@@ -248,4 +248,68 @@ HELD_POINTS = Bug(
     deep=True,
 )
 
-BUGS = (MAGNITUDES, STALE_CACHE, HELD_POINTS)
+_FIRST = '    first = survey["start"] - (survey["release"] == "DR2")  # which counts from 1\n'
+
+COUNTED_FROM_ONE = Bug(
+    id="counted_from_one",
+    title="DR2 counts from 1 where its curves start: each of them lacks its first point and ends with "
+    "the first point of the next curve",
+    kind=Kind.DATA,
+    clauses=("P3",),
+    source="places counted from 1 by one program and from 0 by another: gh:bobeobibo/phigaro#35; "
+    "gh:ikarosilva/wfdb-app-toolbox#172",
+    plant=(Edit("load", _FIRST, '    first = survey["start"]\n'),),
+    checks=("P3.flux", "P3.observed"),
+    places=("prepare.prepare",),
+    repairs=(
+        Repair(
+            "end to end: where the curves before it end, in the order of their starts",
+            (
+                Edit(
+                    "load",
+                    _FIRST,
+                    '    by_start = survey["length"].iloc[survey["start"].argsort()]\n'
+                    "    first = by_start.cumsum() - by_start\n"
+                    "    first = first.loc[survey.index]\n",
+                ),
+            ),
+        ),
+        Repair(
+            "the table put right where it is read",
+            (
+                Edit(
+                    "load",
+                    '    survey = curves.merge(targets, on="target_id"',
+                    '    second = set(targets.loc[targets["release"] == "DR2", "target_id"])\n'
+                    '    curves.loc[curves["target_id"].isin(second), "start"] -= 1\n'
+                    '    survey = curves.merge(targets, on="target_id"',
+                ),
+                Edit("load", _FIRST, '    first = survey["start"]\n'),
+            ),
+        ),
+    ),
+    near_misses=(
+        Repair(
+            "the last point of DR2's curves struck out, which is another curve's: their first point is "
+            "still left out",
+            (
+                Edit("load", _FIRST, '    first = survey["start"]\n'),
+                Edit(
+                    "load",
+                    'for a, n in zip(first, survey["length"])]\n',
+                    'for a, n in zip(first, survey["length"])]\n'
+                    '    for flux in survey.loc[survey["release"] == "DR2", "flux"]:\n'
+                    "        flux[-1] = np.nan\n",
+                ),
+            ),
+            obvious=True,
+        ),
+        Repair(
+            "all curves moved by a point, those of DR1 as well",
+            (Edit("load", _FIRST, '    first = (survey["start"] - 1).clip(lower=0)\n'),),
+        ),
+    ),
+    deep=True,
+)
+
+BUGS = (MAGNITUDES, STALE_CACHE, HELD_POINTS, COUNTED_FROM_ONE)
