@@ -47,8 +47,8 @@ class Survey:
     equator) and ``copy_of`` (for a second extraction the target whose exposure it is, else "").
     ``curves``: curve_id, target_id, band, unit, t0, start (counted from 0), length, and the hidden
     ``true_band`` and ``held`` (whether the file repeats the last value where a point is missing).
-    ``flux``: float32 of shape (sum of lengths,), NaN where a point is missing. ``sheet``: see
-    `draw_sheet`.
+    ``flux``: float32 of shape (sum of lengths + 1,), a NaN behind each curve, and NaN where a point
+    is missing. ``sheet``: see `draw_sheet`.
     """
 
     targets: pd.DataFrame
@@ -306,12 +306,12 @@ def _tables(
         rows.append((target_id, band, curve.unit, curve.t0(), len(curve.shape), curve.band))
     names = ["target_id", "band", "unit", "t0", "length", "true_band"]
     table = pd.DataFrame(rows, columns=names)
-    table.insert(4, "start", table["length"].cumsum() - table["length"])
+    table.insert(4, "start", (table["length"] + 1).cumsum() - (table["length"] + 1))
     table.insert(0, "curve_id", [f"C{i:05d}" for i in range(len(table))])
     # From a stream of its own, as the clocks are.
     in_dr2 = table["target_id"].map(targets.set_index("target_id")["release"]) == "DR2"
     table["held"] = in_dr2 & (rng.spawn(1)[0].random(len(table)) < HELD)
-    return table, np.concatenate([curve.values() for _, curve in every])
+    return table, np.concatenate([np.append(c.values(), np.float32(np.nan)) for _, c in every])
 
 
 def magnitudes(curves: pd.DataFrame, flux: Floats) -> pd.Series:

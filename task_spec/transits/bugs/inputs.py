@@ -253,7 +253,7 @@ _FIRST = '    first = survey["start"] - (survey["release"] == "DR2")  # which co
 COUNTED_FROM_ONE = Bug(
     id="counted_from_one",
     title="DR2 counts from 1 where its curves start: each of them lacks its first point and ends with "
-    "the first point of the next curve",
+    "the NaN behind it",
     kind=Kind.DATA,
     clauses=("P3",),
     source="places counted from 1 by one program and from 0 by another: gh:bobeobibo/phigaro#35; "
@@ -263,12 +263,12 @@ COUNTED_FROM_ONE = Bug(
     places=("prepare.prepare",),
     repairs=(
         Repair(
-            "end to end: where the curves before it end, in the order of their starts",
+            "behind the curves before it, in the order of their starts",
             (
                 Edit(
                     "load",
                     _FIRST,
-                    '    by_start = survey["length"].iloc[survey["start"].argsort()]\n'
+                    '    by_start = survey["length"].iloc[survey["start"].argsort()] + 1\n'
                     "    first = by_start.cumsum() - by_start\n"
                     "    first = first.loc[survey.index]\n",
                 ),
@@ -290,16 +290,14 @@ COUNTED_FROM_ONE = Bug(
     ),
     near_misses=(
         Repair(
-            "the last point of DR2's curves struck out, which is another curve's: their first point is "
-            "still left out",
+            "the last point of DR2's curves, which is always missing, cut off: their first is still left "
+            "out",
             (
                 Edit("load", _FIRST, '    first = survey["start"]\n'),
                 Edit(
                     "load",
-                    'for a, n in zip(first, survey["length"])]\n',
-                    'for a, n in zip(first, survey["length"])]\n'
-                    '    for flux in survey.loc[survey["release"] == "DR2", "flux"]:\n'
-                    "        flux[-1] = np.nan\n",
+                    'zip(first, survey["length"])]',
+                    'zip(first, survey["length"] - (survey["release"] == "DR2"))]',
                 ),
             ),
             obvious=True,
