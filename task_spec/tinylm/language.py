@@ -2,12 +2,13 @@
 
 They have the traits that make text collections treacherous: days that can be read in two ways, a
 source whose name looks like a missing value, accents that are spelt in two ways, documents that
-are edited copies of earlier ones, documents whose words were put out of order, and a vocabulary
-file that has fallen out of date.
+are edited copies of earlier ones, documents whose words were put out of order, remarks with
+quotation marks that are never closed, and a vocabulary file that has fallen out of date.
 """
 
 from __future__ import annotations
 
+import csv
 import json
 import unicodedata
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ import pandas as pd
 from task_spec.tinylm.copying import MIN_CHARACTERS, edited_copy
 from task_spec.tinylm.garbling import MIN_WORDS, garble
 from task_spec.tinylm.grammar import MAX_WORDS, SOURCES, TREACHEROUS, Grammar, draw_grammar
+from task_spec.tinylm.remarks import COLUMN, draw_remarks
 
 # How most documents of a source have their day written, and how the others have it.
 DATES = {
@@ -50,12 +52,12 @@ DECOMPOSED = {"wire": 0.0, "press": 0.15, "NA": 0.6}  # share delivered with com
 class Corpus:
     """One draw of documents.
 
-    ``table`` has, in random order, doc_id (whose numbers grow with the day), source, received and
-    text as delivered; and, hidden: ``part``, ``day``, ``clean`` (the text in NFC), ``original``
-    (doc_id of the document it copies, or ""), ``edited`` (whether that copy is not exact),
-    ``rearranged`` (whether that edited one has pieces in another order), ``columns`` (whether that
-    edited one was read across two columns) and ``garbled`` (whether words of it stand in random
-    order).
+    ``table`` has, in random order, doc_id (whose numbers grow with the day), source, received, text
+    as delivered and remark; and, hidden: ``part``, ``day``, ``clean`` (the text in NFC),
+    ``original`` (doc_id of the document it copies, or ""), ``edited`` (whether that copy is not
+    exact), ``rearranged`` (whether that edited one has pieces in another order), ``columns``
+    (whether that edited one was read across two columns) and ``garbled`` (whether words of it stand
+    in random order).
     """
 
     grammar: Grammar
@@ -64,8 +66,7 @@ class Corpus:
     def write(self, folder: Path) -> None:
         """Write the files that a notebook reads; hidden columns stay out."""
         folder.mkdir(parents=True, exist_ok=True)
-        columns = ["doc_id", "source", "received", "text"]
-        self.table[columns].to_csv(folder / "documents.csv", index=False)
+        write_documents(folder, self.table)
         words = json.dumps(self._old_vocabulary(), ensure_ascii=False)
         (folder / "vocabulary.json").write_text(words, encoding="utf-8")
 
@@ -140,7 +141,14 @@ def draw_corpus(seed: int, noise: float, size: Size = FULL) -> Corpus:
     _receive(np.random.default_rng([seed, 23]), table)
     _number(table, numbers)
     table = table.drop(columns="serial").iloc[np.argsort(numbers)]  # rows in random order
+    table[COLUMN] = draw_remarks(np.random.default_rng([seed, 29]), len(table))
     return Corpus(grammar, table.reset_index(drop=True))
+
+
+def write_documents(folder: Path, table: pd.DataFrame) -> None:
+    """Write `documents.csv`: what is in a row, as it is; marks quote nothing."""
+    columns = ["doc_id", "source", "received", "text", COLUMN]
+    table[columns].to_csv(folder / "documents.csv", index=False, quoting=csv.QUOTE_NONE)
 
 
 def _own(rng: np.random.Generator, grammar: Grammar, part: str, count: int) -> pd.DataFrame:

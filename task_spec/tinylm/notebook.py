@@ -61,6 +61,7 @@
 
 # %% id="setup"
 import copy
+import csv
 import json
 import math
 from collections import Counter
@@ -87,8 +88,8 @@ torch.set_num_threads(1)
 # %% [markdown] id="about-data"
 # ## Documents
 #
-# `documents.csv` has a row a document: id, source, day received, text. `vocabulary.json` came with
-# it and lists words.
+# `documents.csv` has a row a document: id, source, day received, text, and a remark of the desk.
+# `vocabulary.json` came with it and lists words.
 
 
 # %% id="load"
@@ -109,8 +110,13 @@ def read_days(documents):
 
 
 def load_documents(folder):
-    """A row a document: doc_id, source, received (as written), text, and its day."""
-    documents = pd.read_csv(folder / "documents.csv", dtype=str, keep_default_na=False)
+    """A row a document: doc_id, source, received (as written), text, remark, and its day."""
+    documents = pd.read_csv(
+        folder / "documents.csv",
+        quoting=csv.QUOTE_NONE,
+        dtype=str,
+        keep_default_na=False,
+    )
     documents["text"] = documents["text"].str.normalize("NFC")
     documents["day"] = read_days(documents)
     return documents

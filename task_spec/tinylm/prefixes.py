@@ -10,27 +10,27 @@ import numpy as np
 import pandas as pd
 
 from task_spec.tinylm.grammar import END, SOURCES, Grammar
-from task_spec.tinylm.language import written
+from task_spec.tinylm.language import write_documents, written
+from task_spec.tinylm.remarks import COLUMN, draw_remarks
 
 
 @dataclass(frozen=True)
 class Prefixes:
-    """``table``: doc_id, source, received, text (the words before the cut, as delivered); and,
-    hidden: ``following`` (the next word, or END) and ``bits`` (its true ones)."""
+    """``table``: doc_id, source, received, text (the words before the cut, as delivered), remark;
+    and, hidden: ``following`` (the next word, or END) and ``bits`` (its true ones)."""
 
     table: pd.DataFrame
 
     def write(self, folder: Path) -> None:
         """Write `documents.csv` without the hidden columns."""
         folder.mkdir(parents=True, exist_ok=True)
-        shown = self.table.drop(columns=["following", "bits"])
-        shown.to_csv(folder / "documents.csv", index=False)
+        write_documents(folder, self.table)
 
 
 def draw_prefixes(rng: np.random.Generator, grammar: Grammar, count: int) -> Prefixes:
     """New documents of a language, each cut after a random word, numbered in the order in which
     they were received."""
-    rows, desks = [], rng.spawn(1)[0]
+    rows, (desks, remarks) = [], rng.spawn(2)
     for i in range(count):
         source = str(rng.choice(SOURCES))
         words = grammar.draw(rng, source)
@@ -45,7 +45,9 @@ def draw_prefixes(rng: np.random.Generator, grammar: Grammar, count: int) -> Pre
         bits = grammar.next_bits(source, words[:cut], following)
         rows.append((f"D{100_000 + i}", source, day, text, following, bits))
     names = ["doc_id", "source", "received", "text", "following", "bits"]
-    return Prefixes(pd.DataFrame(rows, columns=names))
+    table = pd.DataFrame(rows, columns=names)
+    table[COLUMN] = draw_remarks(remarks, count)
+    return Prefixes(table)
 
 
 def draw_texts(rng: np.random.Generator, grammar: Grammar) -> dict[str, list[tuple[str, str]]]:

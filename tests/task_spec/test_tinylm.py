@@ -1,6 +1,7 @@
 """The task `tinylm`: what it promises of its bugs, and that its language is known exactly."""
 
 import ast
+import csv
 import math
 import unicodedata
 from collections import Counter
@@ -201,7 +202,8 @@ def test_other_test_texts_leave_everything_else(grammar):
 def test_hidden_prefixes_keep_what_follows(tmp_path, grammar):
     hidden = draw_prefixes(np.random.default_rng(7), grammar, 50)
     hidden.write(tmp_path)
-    assert (tmp_path / "documents.csv").read_text().splitlines()[0] == "doc_id,source,received,text"
+    header = (tmp_path / "documents.csv").read_text().splitlines()[0]
+    assert header == "doc_id,source,received,text,remark"
     assert np.isfinite(hidden.table["bits"]).all()
     last = readings(hidden.table["received"]).max(axis=1)
     certain = readings(hidden.table["received"]).nunique(axis=1) == 1
@@ -249,7 +251,7 @@ def test_numbers_tell_every_day_that_can_be_read_in_two_ways(size):
 def _loading(notebook):
     """`load_documents` of a notebook."""
     source = next(cell.source for cell in notebook.cells if cell["id"] == "load")
-    cell = {"np": np, "pd": pd}
+    cell = {"np": np, "pd": pd, "csv": csv}
     exec(source.partition("documents = load_documents")[0], cell)
     return cell["load_documents"]
 
@@ -290,6 +292,84 @@ def test_a_folder_without_a_certain_day_is_read_all_the_same(tmp_path):
     (tmp_path / "documents.csv").write_text("\n".join(lines))
     read = _loading(Variant(TASK, ()).correct(()))(tmp_path)
     assert read["day"].tolist() == [pd.Timestamp("2024-03-05"), pd.Timestamp("2024-06-07")]
+
+
+def _written(seed, size, folder):
+    """The documents of a draw, as they were written to a folder; `size`: of a corpus, or a number
+    of hidden documents."""
+    if isinstance(size, int):
+        documents = draw_prefixes(
+            np.random.default_rng(seed), draw_grammar(np.random.default_rng(3)), size
+        )
+    else:
+        documents = draw_corpus(seed, 0.95, size)
+    documents.write(folder)
+    return documents.table
+
+
+def _marked(remarks):
+    """(row, row of the next mark) of each mark that begins a remark and is not closed in it."""
+    rows = [i for i, remark in enumerate(remarks) if '"' in remark]
+    found, end = [], -1
+    for row, following in zip(rows, [*rows[1:], None], strict=True):
+        if row > end and remarks[row].startswith('"') and remarks[row].count('"') == 1:
+            found.append((row, following))
+            end = following
+    return found
+
+
+SIZES = [(FULL, 8, 20, {3}), (SMALL, 5, 10, {1, 2}), (1500, 8, 20, {3}), (60, 5, 10, {1, 2})]
+
+
+@pytest.mark.parametrize(("size", "shortest", "longest", "stretches"), SIZES)
+def test_rows_behind_an_open_mark_are_lost_to_who_takes_marks_for_quotes(
+    tmp_path, size, shortest, longest, stretches
+):
+    for seed in range(50, 58):
+        table = _written(seed, size, tmp_path)
+        lost = _marked(list(table["remark"]))
+        assert len(lost) in stretches
+        swallowed = {i for first, last in lost for i in range(first + 1, last + 1)}
+        assert all(shortest <= last - first <= longest for first, last in lost)
+        read = pd.read_csv(tmp_path / "documents.csv", dtype=str, keep_default_na=False)
+        kept = table.drop(index=list(swallowed)).reset_index(drop=True)
+        shown = ["doc_id", "source", "received", "text"]
+        assert read[shown].equals(kept[shown])  # all others are read as they were written
+
+
+@pytest.mark.parametrize("size", [row[0] for row in SIZES])
+def test_no_row_is_lost_by_the_notebook_and_the_repairs_and_some_are_by_near_misses(tmp_path, size):
+    bug = TASK.bug("lost_rows")
+    variant = Variant(TASK, (bug,))
+    right = [_loading(variant.correct(edits)) for edits in ((), *(r.edits for r in bug.repairs))]
+    wrong = [variant.broken(), *(variant.correct(miss.edits) for miss in bug.near_misses)]
+    for seed in (60, 61, 62):
+        table = _written(seed, size, tmp_path)
+        shown = ["doc_id", "source", "received"]
+        for load in right:
+            read = load(tmp_path)
+            assert read[shown].equals(table[shown])
+            assert read["text"].tolist() == table["text"].str.normalize("NFC").tolist()
+        for notebook in wrong:
+            assert len(_loading(notebook)(tmp_path)) <= len(table) - 5
+
+
+def test_remarks_hold_no_comma_and_some_hold_marks_that_do_no_harm():
+    remarks = draw_corpus(50, 0.95).table["remark"]
+    assert not remarks.str.contains("[,\n\\\\]").any()
+    assert 0.8 < (remarks == "").mean() < 0.9
+    assert remarks.str.contains('"').sum() >= 10
+
+
+@pytest.mark.parametrize("size", [FULL, SMALL])
+def test_days_of_documents_that_are_not_lost_are_read_rightly_all_the_same(tmp_path, size):
+    load = _loading(_broken(TASK.bug("lost_rows")))
+    for seed in range(40, 46):
+        corpus = _drawn(seed, 0.95, size)
+        corpus.write(tmp_path)
+        read = load(tmp_path)
+        part = corpus.table.set_index("doc_id")["part"].loc[read["doc_id"]]
+        assert (_parts(read["day"]) == part).all()
 
 
 def test_rows_to_report_are_the_edited_copies():

@@ -6,7 +6,10 @@ from task_spec.model import Bug, Edit, Kind, Repair
 from task_spec.source import functions
 from task_spec.tinylm.seams import SOURCE
 
-_READ = 'pd.read_csv(folder / "documents.csv", dtype=str, keep_default_na=False)'
+_FILE = '        folder / "documents.csv",\n'
+_QUOTING = "        quoting=csv.QUOTE_NONE,\n"
+_AS_WRITTEN = "        dtype=str,\n        keep_default_na=False,\n    )\n"
+_READ = f"documents = pd.read_csv(\n{_FILE}{_QUOTING}{_AS_WRITTEN}"
 _READ_DAYS = functions(SOURCE, "load", "read_days", "read_days")
 _BUILT = 'vocabulary = build_vocabulary(train["text"])'
 
@@ -40,23 +43,24 @@ SOURCE_NA = Bug(
     plant=(
         Edit(
             "load",
-            _READ,
-            'pd.read_csv(folder / "documents.csv", dtype=str).dropna(ignore_index=True)',
+            _AS_WRITTEN,
+            '        dtype=str,\n    ).dropna(subset=["source", "text"], ignore_index=True)\n',
         ),
     ),
     checks=("P1.documents",),
     repairs=(
         Repair(
             "nothing is looked for that could be missing",
-            (Edit("load", "dtype=str, keep_default_na=False)", "dtype=str, na_filter=False)"),),
+            (Edit("load", "keep_default_na=False,", "na_filter=False,"),),
         ),
         Repair(
             "only an empty field is missing",
             (
                 Edit(
                     "load",
-                    "dtype=str, keep_default_na=False)",
-                    'dtype=str, keep_default_na=False, na_values=[""]).dropna(ignore_index=True)',
+                    _AS_WRITTEN,
+                    '        dtype=str,\n        keep_default_na=False,\n        na_values=[""],\n'
+                    '    ).dropna(subset=["source", "text"], ignore_index=True)\n',
                 ),
             ),
         ),
@@ -67,14 +71,117 @@ SOURCE_NA = Bug(
             (
                 Edit(
                     "load",
-                    _READ,
-                    'pd.read_csv(folder / "documents.csv", dtype=str)\n'
-                    '    documents = documents.fillna({"source": "NA"}).dropna(ignore_index=True)',
+                    _AS_WRITTEN,
+                    '        dtype=str,\n    ).fillna({"source": "NA"})\n'
+                    '    documents = documents.dropna(subset=["source", "text"], ignore_index=True)\n',
                 ),
             ),
             obvious=True,
         ),
     ),
+)
+
+LOST_ROWS = Bug(
+    id="lost_rows",
+    title="read_csv takes a quotation mark that begins a remark for the start of a quoted field, which "
+    "goes on to the next mark: the rows up to there become part of that remark, and their documents "
+    "are lost without an error",
+    kind=Kind.DATA,
+    clauses=("P1",),
+    source="gh:pandas-dev/pandas#21695; gh:pandas-dev/pandas#22661; gh:pandas-dev/pandas#39857; "
+    "gh:pandas-dev/pandas#3853",
+    plant=(
+        Edit("setup", "import copy\nimport csv\n", "import copy\n"),
+        Edit("load", f"{_FILE}{_QUOTING}", _FILE),
+    ),
+    checks=("P1.documents",),
+    repairs=(
+        Repair(
+            "another mark quotes, one that no desk can type",
+            (Edit("load", _QUOTING, '        quotechar="\\x1f",\n'),),
+        ),
+        Repair(
+            "by the csv module, which is told that nothing is quoted",
+            (
+                Edit(
+                    "load",
+                    _READ,
+                    'with open(folder / "documents.csv", encoding="utf-8", newline="") as file:\n'
+                    "        names, *rows = csv.reader(file, quoting=csv.QUOTE_NONE)\n"
+                    "    documents = pd.DataFrame(rows, columns=names)\n",
+                ),
+            ),
+        ),
+        Repair(
+            "line by line, cut at the first four commas",
+            (
+                Edit(
+                    "load",
+                    _READ,
+                    'lines = (folder / "documents.csv").read_text(encoding="utf-8").splitlines()\n'
+                    '    names, *rows = (line.split(",", 4) for line in lines)\n'
+                    "    documents = pd.DataFrame(rows, columns=names)\n",
+                ),
+            ),
+        ),
+        Repair(
+            "marks are taken out of the file before it is parsed",
+            (
+                Edit(
+                    "load",
+                    f"{_FILE}{_QUOTING}",
+                    "        __import__('io').StringIO(\n"
+                    "            (folder / 'documents.csv').read_text('utf-8').replace('\"', '')\n"
+                    "        ),\n",
+                ),
+            ),
+        ),
+    ),
+    near_misses=(
+        Repair(
+            "the remark is left out, since nothing needs it: it is parsed all the same",
+            (
+                Edit(
+                    "load",
+                    _QUOTING,
+                    '        usecols=["doc_id", "source", "received", "text"],\n',
+                ),
+            ),
+        ),
+        Repair(
+            "by the csv module, which takes marks for quotes, too",
+            (
+                Edit(
+                    "load",
+                    _READ,
+                    'with open(folder / "documents.csv", encoding="utf-8", newline="") as file:\n'
+                    "        documents = pd.DataFrame(csv.DictReader(file))\n",
+                ),
+            ),
+        ),
+        Repair(
+            "two marks do not stand for one, and a backslash escapes",
+            (Edit("load", _QUOTING, '        doublequote=False,\n        escapechar="\\\\",\n'),),
+        ),
+        Repair(
+            "rows that are no rows are skipped: none seems to be",
+            (Edit("load", _QUOTING, '        on_bad_lines="skip",\n'),),
+        ),
+        Repair(
+            "documents whose remark has more than one line are taken for damaged, and dropped",
+            (
+                Edit("load", f"{_FILE}{_QUOTING}", _FILE),
+                Edit(
+                    "load",
+                    _AS_WRITTEN,
+                    f"{_AS_WRITTEN}"
+                    '    whole = ~documents["remark"].str.contains("\\n")\n'
+                    "    documents = documents[whole].reset_index(drop=True)\n",
+                ),
+            ),
+        ),
+    ),
+    deep=True,
 )
 
 COMBINING_MARKS = Bug(
@@ -112,16 +219,12 @@ COMBINING_MARKS = Bug(
             (
                 Edit(
                     "load",
-                    _READ,
-                    "pd.read_csv(\n"
+                    _FILE,
                     "        __import__('io').StringIO(\n"
                     "            __import__('unicodedata').normalize(\n"
                     "                'NFC', (folder / 'documents.csv').read_text(encoding='utf-8')\n"
                     "            )\n"
-                    "        ),\n"
-                    "        dtype=str,\n"
-                    "        keep_default_na=False,\n"
-                    "    )",
+                    "        ),\n",
                 ),
                 Edit(
                     "load",
@@ -303,4 +406,4 @@ STALE_VOCABULARY = Bug(
     ),
 )
 
-BUGS = (SOURCE_NA, COMBINING_MARKS, DATES_MIXED, STALE_VOCABULARY)
+BUGS = (SOURCE_NA, LOST_ROWS, COMBINING_MARKS, DATES_MIXED, STALE_VOCABULARY)
