@@ -69,6 +69,7 @@
 
 # %% id="setup"
 import copy
+import csv
 import json
 import math
 from pathlib import Path
@@ -98,12 +99,12 @@ torch.set_num_threads(1)
 #
 # `targets.csv` has a row a target: position (DR2's were converted from the sexagesimal form) and
 # release. `curves.csv` has a row a curve: its target, its band, its unit (electrons a second, or
-# magnitudes with zero point 25), the time `t0` in days that its pipeline gives it, and where it
-# lies in `flux.npy`, which holds all curves, a NaN behind each, one point each half hour; some
-# points are missing. Some stars were observed again in another release, under another id.
-# `labels.csv` is the sheet of those who vetted the targets, in the order in which they worked: a
-# target, its magnitude as they estimated it from its curves, and whether they found a planet.
-# `inputs.npz` holds network inputs as an earlier version of this notebook prepared them.
+# magnitudes with zero point 25), the time `t0` in days that its pipeline gives it, where it lies in
+# `flux.npy`, and a remark of the observers. `flux.npy` holds all curves, a NaN behind each, one
+# point each half hour; some points are missing. Some stars were observed again in another release,
+# under another id. `labels.csv` is the sheet of those who vetted the targets, in the order in which
+# they worked: a target, its magnitude as they estimated it from its curves, and whether they found
+# a planet. `inputs.npz` holds network inputs as an earlier version of this notebook prepared them.
 
 
 # %% id="load"
@@ -180,7 +181,11 @@ def observed(flux):
 def load_survey(folder):
     """A row a curve, joined with its target and its label, with the curve itself in `flux`."""
     targets = pd.read_csv(folder / "targets.csv")
-    curves = pd.read_csv(folder / "curves.csv", keep_default_na=False)
+    curves = pd.read_csv(
+        folder / "curves.csv",
+        keep_default_na=False,
+        quoting=csv.QUOTE_NONE,
+    )
     curves["band"] = curves["band"].replace("", "W")
     survey = curves.merge(targets, on="target_id", how="left", validate="many_to_one")
     flux = np.load(folder / "flux.npy").astype(np.float64)

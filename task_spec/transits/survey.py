@@ -8,6 +8,7 @@ are marked or filled, red noise and stellar variability, and labels that were en
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,13 @@ from task_spec.transits.curves import (
     hold,
 )
 from task_spec.transits.earlier import earlier_inputs
+from task_spec.transits.remarks import in_another_order, with_remarks
 from task_spec.transits.sheet import draw_sheet
 
 Floats = np.ndarray[Any, Any]
 
 HIDDEN_OF_TARGETS = ["star", "place", "copy_of", "south", "label"]
-HIDDEN_OF_CURVES = ["true_band", "held"]
+HIDDEN_OF_CURVES = ["true_band", "held", "swallowed"]
 POLAR = 70  # beyond it a declination [degrees] is near a pole
 STRIP = 1.5  # within it a declination [degrees] is in the strip along the equator
 APART = np.cos(np.deg2rad(60 / 3600))  # the cosine of the least distance of two places
@@ -45,10 +47,11 @@ class Survey:
     ``targets``: target_id, release, ra, dec, and the hidden ``label``, ``star`` (index of the
     physical star), ``place`` (index of the position), ``south`` (whether that is south of the
     equator) and ``copy_of`` (for a second extraction the target whose exposure it is, else "").
-    ``curves``: curve_id, target_id, band, unit, t0, start (counted from 0), length, and the hidden
-    ``true_band`` and ``held`` (whether the file repeats the last value where a point is missing).
-    ``flux``: float32 of shape (sum of lengths + 1,), a NaN behind each curve, and NaN where a point
-    is missing. ``sheet``: see `draw_sheet`.
+    ``curves``: curve_id, target_id, band, unit, t0, start (counted from 0), length, remark, in the
+    order of the file (that of ``flux`` is another), and the hidden ``true_band``, ``held`` (whether
+    the file repeats the last value where a point is missing) and ``swallowed`` (see
+    `with_remarks`). ``flux``: float32 of shape (sum of lengths + 1,), a NaN behind each curve, and
+    NaN where a point is missing. ``sheet``: see `draw_sheet`.
     """
 
     targets: pd.DataFrame
@@ -66,14 +69,18 @@ class Survey:
         targets.to_csv(folder / "targets.csv", index=False, float_format="%.8f")
         curves = self.curves.drop(columns=HIDDEN_OF_CURVES)
         curves["start"] += self.releases() == "DR2"  # whose programs count from 1
-        curves.to_csv(folder / "curves.csv", index=False, float_format="%.5f")
+        # Marks in remarks are written as they are.
+        curves.to_csv(
+            folder / "curves.csv", index=False, float_format="%.5f", quoting=csv.QUOTE_NONE
+        )
         flux = self.published_flux()
         np.save(folder / "flux.npy", flux)
         if labels:
             self.labels().to_csv(folder / "labels.csv", index=False, float_format="%.2f")
             inputs = earlier_inputs(self.curves, flux)
             ids = self.curves["curve_id"].to_numpy(dtype="U6")
-            np.savez_compressed(folder / "inputs.npz", curve_id=ids, x=inputs)
+            length = self.curves["length"].to_numpy()
+            np.savez_compressed(folder / "inputs.npz", curve_id=ids, length=length, x=inputs)
 
     def releases(self) -> pd.Series:
         """The release of each curve."""
@@ -104,13 +111,11 @@ class Survey:
         return {(min(pair), max(pair)) for pair in pairs}
 
     def in_another_order(self, seed: int) -> Survey:
-        """The same survey with the rows of `targets.csv` and `curves.csv` permuted."""
+        """The same survey with the rows of `targets.csv` and `curves.csv` permuted; the rows of
+        `curves.csv` that are swallowed stay together."""
         rng = np.random.default_rng(seed)
-
-        def permuted(table: pd.DataFrame) -> pd.DataFrame:
-            return table.iloc[rng.permutation(len(table))].reset_index(drop=True)
-
-        return replace(self, targets=permuted(self.targets), curves=permuted(self.curves))
+        targets = self.targets.iloc[rng.permutation(len(self.targets))].reset_index(drop=True)
+        return replace(self, targets=targets, curves=in_another_order(rng, self.curves))
 
     def with_labels(self, label: dict[str, int]) -> Survey:
         """The same survey with the true labels of some targets (by target_id) replaced."""
@@ -142,7 +147,12 @@ def draw_survey(
     by_target = _exposures(rng, targets, planets, noise)
     curves, flux = _tables(rng, targets, by_target)
     measured = targets.assign(mag=targets["target_id"].map(magnitudes(curves, flux)))
-    return Survey(targets, curves, flux, draw_sheet(rng, measured, noise, misplaced=misplaced))
+    sheet = draw_sheet(rng, measured, noise, misplaced=misplaced)
+    copies = targets[targets["copy_of"] != ""]
+    twice = {*copies["target_id"], *copies["copy_of"]}
+    # From a stream of its own, as the strip is.
+    curves = with_remarks(np.random.default_rng([seed, 2]), curves, twice)
+    return Survey(targets, curves, flux, sheet)
 
 
 def _positions(rng: np.random.Generator, stars: int) -> Floats:

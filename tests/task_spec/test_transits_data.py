@@ -1,5 +1,7 @@
 """The data of `transits`: what is written, what is hidden, and what the row bugs touch."""
 
+import csv
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +14,7 @@ from task_spec.transits.bugs.extractions import SECOND_EXTRACTIONS
 from task_spec.transits.checks.data import reference_input
 from task_spec.transits.curves import FIRST_CADENCE, LONGEST, Timing, apart
 from task_spec.transits.earlier import earlier_inputs
+from task_spec.transits.remarks import LARGE, STRETCHES, SWALLOWED, UNCLOSED, with_remarks
 from task_spec.transits.sheet import MIN_WRONG_LABELS, draw_sheet
 from task_spec.transits.survey import draw_survey, unit_vectors
 from task_spec.transits.worlds import SMALL, published_survey
@@ -30,7 +33,7 @@ def test_hidden_columns_and_labels_stay_out_of_the_files(tmp_path):
     SURVEY.write(tmp_path / "own")
     SURVEY.write(tmp_path / "hidden", labels=False)
     assert list(pd.read_csv(tmp_path / "own/targets.csv")) == ["target_id", "release", "ra", "dec"]
-    wanted = ["curve_id", "target_id", "band", "unit", "t0", "start", "length"]
+    wanted = ["curve_id", "target_id", "band", "unit", "t0", "start", "length", "remark"]
     assert list(pd.read_csv(tmp_path / "own/curves.csv")) == wanted
     assert list(pd.read_csv(tmp_path / "own/labels.csv")) == ["target_id", "mag", "label"]
     names = {path.name for path in (tmp_path / "hidden").iterdir()}
@@ -263,18 +266,80 @@ def test_changed_labels_move_with_their_entries():
 
 def test_earlier_inputs_are_wrong_for_magnitudes_alone():
     inputs = earlier_inputs(SURVEY.curves, SURVEY.flux)
-    for row in SURVEY.curves.itertuples():
-        piece = slice(row.start, row.start + row.length)
-        right = reference_input(SURVEY.flux[piece], row.unit)
-        error = np.max(np.abs(np.nan_to_num(inputs[piece].astype(float)) - right))
+    pieces = np.split(inputs, SURVEY.curves["length"].cumsum()[:-1])  # in the order of the file
+    for row, piece in zip(SURVEY.curves.itertuples(), pieces, strict=True):
+        right = reference_input(SURVEY.flux[row.start : row.start + row.length], row.unit)
+        error = np.max(np.abs(np.nan_to_num(piece.astype(float)) - right))
         assert (error > 1) == (row.unit == "mag")
 
 
 def test_another_order_holds_the_same_rows():
     other = SURVEY.in_another_order(1)
     assert not other.targets.equals(SURVEY.targets)
-    back = other.curves.sort_values("curve_id", ignore_index=True)
-    assert back.equals(SURVEY.curves)
+    assert not other.curves.equals(SURVEY.curves)
+    one, two = (s.curves.sort_values("curve_id", ignore_index=True) for s in (SURVEY, other))
+    assert one.equals(two)
+
+
+def _read(survey, folder, **options):
+    """`curves.csv` as pandas reads it with some options."""
+    survey.write(folder, labels=False)
+    return pd.read_csv(folder / "curves.csv", keep_default_na=False, **options)
+
+
+READ = [
+    ("full", SURVEYS[2]),
+    ("large hidden", draw_survey(8, stars=280, noise=0.95, reobserved=0.5, misplaced=False)),
+    *((f"small {seed}", draw_survey(seed, stars=SMALL, noise=0.3)) for seed in range(6)),
+    *(
+        (f"small hidden {seed}", draw_survey(seed, stars=60, reobserved=0.5, misplaced=False))
+        for seed in range(6)
+    ),
+]
+
+
+@pytest.mark.parametrize("survey", [s for _, s in READ], ids=[name for name, _ in READ])
+def test_who_takes_marks_for_quoting_loses_rows_in_silence_but_no_target(survey, tmp_path):
+    targets = set(survey.targets["target_id"].astype(int))
+    for order in (survey, survey.in_another_order(1)):
+        curves = order.curves
+        found = _read(order, tmp_path)
+        left = curves[~curves["swallowed"]]
+        for name in ("curve_id", "band", "unit", "start", "length"):
+            assert list(found[name]) == list(left[name])
+        assert set(found["target_id"]) == targets
+    large = len(survey.curves) >= LARGE
+    low, high = SWALLOWED[large]
+    lost = survey.curves["swallowed"].sum()
+    assert (2 * low if large else low) <= lost <= 2 * high
+
+
+@pytest.mark.parametrize("survey", [s for _, s in READ], ids=[name for name, _ in READ])
+def test_without_quoting_every_row_is_read_as_it_is_written(survey, tmp_path):
+    for order in (survey, survey.in_another_order(1)):
+        found = _read(order, tmp_path, quoting=csv.QUOTE_NONE)
+        for name in ("curve_id", "band", "unit", "start", "length", "remark"):
+            assert list(found[name]) == list(order.curves[name])
+
+
+def test_a_mark_is_usual_in_remarks_and_few_of_them_lose_rows():
+    remarks = SURVEYS[2].curves["remark"]
+    assert 0.05 < (remarks != "").mean() < 0.3
+    opening = remarks.isin(UNCLOSED)
+    assert opening.sum() == STRETCHES
+    assert remarks.str.contains('"').sum() > 8 * STRETCHES
+
+
+def test_no_row_of_an_exposure_that_was_extracted_twice_is_lost():
+    for survey in SURVEYS:
+        lost = set(survey.curves["target_id"][survey.curves["swallowed"]])
+        assert not lost & {target for pair in survey.copies() for target in pair}
+
+
+def test_in_too_few_curves_no_stretch_finds_room():
+    curves = SURVEY.curves.drop(columns=["remark", "swallowed"]).head(8)
+    with pytest.raises(ValueError, match="draw more"):
+        with_remarks(np.random.default_rng(0), curves, set())
 
 
 @pytest.mark.parametrize("bug", ROW_BUGS, ids=lambda bug: bug.id)

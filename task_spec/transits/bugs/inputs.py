@@ -86,18 +86,20 @@ _PREPARE = "def prepare(survey):\n"
 _DOCSTRING = '    """The curves of a survey, ready for the network, in the survey\'s order."""\n'
 _NORMALISED = "normalise(row.flux, row.unit), y)"
 _MISSING = "        return {}\n"
-_OTHER = '    if ids != list(survey["curve_id"]):\n'
+_OTHER = "    if any(known.get(c, empty).shape[1] != n for c, n in wanted):\n"
 _KNOWN = (
     'def known_inputs(survey, path=DATA / "inputs.npz"):\n'
     '    """Network input by curve_id, where the survey was prepared before."""\n'
     "    if not path.exists():\n"
     f"{_MISSING}"
     "    with np.load(path) as file:\n"
-    '        ids, x = list(file["curve_id"]), file["x"].astype(np.float32)\n'
+    '        ids, length, x = file["curve_id"], file["length"], file["x"].astype(np.float32)\n'
+    "    x = torch.from_numpy(np.stack([np.nan_to_num(x), np.isfinite(x)]))\n"
+    "    known, empty = dict(zip(ids, x.split(length.tolist(), dim=1))), x[:, :0]\n"
+    '    wanted = zip(survey["curve_id"], survey["length"])\n'
     f"{_OTHER}"
     "        return {}\n"
-    "    x = torch.from_numpy(np.stack([np.nan_to_num(x), np.isfinite(x)]))\n"
-    '    return dict(zip(ids, x.split(list(survey["length"]), dim=1)))\n\n\n'
+    "    return known\n\n\n"
 )
 
 
@@ -157,18 +159,22 @@ STALE_CACHE = Bug(
                     "        x = [normalise(r.flux, r.unit).numpy() for r in survey.itertuples()]\n"
                     "        x = [np.where(seen > 0, flux, np.nan) for flux, seen in x]\n"
                     '        ids = survey["curve_id"].to_numpy(dtype="U6")\n'
-                    "        np.savez(path, curve_id=ids, x=np.concatenate(x))\n",
+                    '        length = survey["length"].to_numpy()\n'
+                    "        np.savez(path, curve_id=ids, length=length, x=np.concatenate(x))\n",
                     1,
                 )
             ),
             obvious=True,
         ),
         Repair(
-            "taken only where the number of points agrees too, as it does",
+            "taken only where the number of curves agrees too, as it does",
             _reading(
                 _KNOWN.replace(
                     _OTHER,
-                    '    if ids != list(survey["curve_id"]) or len(x) != survey["length"].sum():\n',
+                    "    wanted = list(wanted)\n"
+                    "    if len(known) != len(wanted) or any(\n"
+                    "        known.get(c, empty).shape[1] != n for c, n in wanted\n"
+                    "    ):\n",
                 )
             ),
         ),

@@ -41,9 +41,9 @@ STAR_HOURS = Bug(
             (
                 Edit(
                     "load",
-                    '    curves = pd.read_csv(folder / "curves.csv"',
+                    "    curves = pd.read_csv(\n",
                     '    targets.loc[targets["release"] == "DR2", "ra"] *= 360 / 24\n'
-                    '    curves = pd.read_csv(folder / "curves.csv"',
+                    "    curves = pd.read_csv(\n",
                 ),
                 Edit(
                     "stars",
@@ -128,8 +128,8 @@ def _signs_by(found: str) -> tuple[Edit, ...]:
         ),
         Edit(
             "load",
-            '    curves = pd.read_csv(folder / "curves.csv"',
-            '    restore_signs(targets)\n    curves = pd.read_csv(folder / "curves.csv"',
+            "    curves = pd.read_csv(\n",
+            "    restore_signs(targets)\n    curves = pd.read_csv(\n",
         ),
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from task_spec.checking import Checks, at_least, at_most, declare_interface, none_of, run_of
 from task_spec.model import Evidence, Measurement
@@ -23,9 +24,10 @@ MIN_JOINED, MAX_WRONGLY_JOINED, MAX_WRONG_LABELS = 0.85, 0.02, 10
 
 
 def _split_places(survey: Survey, split: Mapping[str, str]) -> int:
+    """Places with curves in several parts; whether each curve is in one is for P2.curves to say."""
     place = survey.targets.set_index("target_id")["place"]
     parts = survey.curves["curve_id"].map(split).groupby(survey.curves["target_id"].map(place))
-    return int((parts.nunique(dropna=False) > 1).sum())
+    return int((parts.nunique() > 1).sum())
 
 
 @check("P1.stars", "no star in two parts", ALL)
@@ -67,23 +69,34 @@ def training_curves(e: Evidence) -> Measurement:
     return none_of(wrong, "curves wrongly used or left out of training")
 
 
+def _of_prepared(e: Evidence) -> pd.DataFrame:
+    """The rows of the hidden survey's curves that were prepared; there must be some."""
+    curves: pd.DataFrame = e.truth.hidden.curves
+    rows = curves[curves["curve_id"].isin({c for c, _, _ in e.claims["prepared"]})]
+    if rows.empty:
+        raise ValueError("no curve of the hidden survey was prepared")
+    return rows
+
+
 @check("P2.bands", "every band as in the file", ALL)
 def bands(e: Evidence) -> Measurement:
-    """Bands of a hidden survey as `prepare` returns them, held against the true ones."""
-    curves = e.truth.hidden.curves
-    truth = dict(zip(curves["curve_id"], curves["true_band"], strict=True))
-    got = {c: BANDS[band] for c, band, _ in e.claims["prepared"] if 0 <= band < len(BANDS)}
+    """Bands of a hidden survey as `prepare` returns them, held against the true ones. Whether it
+    returns every curve is for P2.curves to say."""
+    prepared = e.claims["prepared"]
+    truth = _of_prepared(e).set_index("curve_id")["true_band"]
+    got = {c: BANDS[band] for c, band, _ in prepared if 0 <= band < len(BANDS)}
     return none_of(sum(got.get(c) != band for c, band in truth.items()), "curves with a wrong band")
 
 
 @check("P2.curves", "every curve once", ALL)
 def all_curves(e: Evidence) -> Measurement:
-    """The run's split and a prepared hidden survey must hold each curve of `curves.csv`."""
+    """The run's split, that of a hidden survey, and this one as it is prepared must hold each curve
+    of `curves.csv`."""
     own = set(e.truth.survey.curves["curve_id"]) ^ set(e.claims["split"])
     prepared = [c for c, _, _ in e.claims["prepared"]]
-    hidden = set(e.truth.hidden.curves["curve_id"]) ^ set(prepared)
-    twice = len(prepared) - len(set(prepared))
-    return none_of(len(own) + len(hidden) + twice, "curves missing, doubled or made up")
+    hidden = set(e.truth.hidden.curves["curve_id"])
+    off = len(own) + len(hidden ^ set(e.claims["hidden_split"])) + len(hidden ^ set(prepared))
+    return none_of(off + len(prepared) - len(set(prepared)), "curves missing, doubled or made up")
 
 
 def reference_input(flux: Floats, unit: str) -> Floats:
@@ -110,7 +123,7 @@ def _prepared(e: Evidence) -> Iterator[tuple[Any, Floats, Floats]]:
 @check("P3.flux", "within 0.02 of the reference at every point", ALL)
 def flux(e: Evidence) -> Measurement:
     """Network input of every curve of a hidden survey against a reference computed here, which
-    knows what was observed."""
+    knows what was observed. Whether all are there is for P2.curves to say."""
     worst = 0.0
     for row, flux, (got, _) in _prepared(e):
         wanted = reference_input(flux, row.unit)
@@ -142,7 +155,7 @@ def inputs_again(e: Evidence) -> Measurement:
 
 def _joined(survey: Survey, stars: Mapping[str, int], split: Mapping[str, str]) -> list[bool]:
     """For each pair that shares an exposure, whether it is one star and in one part."""
-    part = survey.curves.drop_duplicates("target_id").set_index("target_id")["curve_id"].map(split)
+    part = survey.curves["curve_id"].map(split).groupby(survey.curves["target_id"]).first()
     return [stars[a] == stars[b] and part[a] == part[b] for a, b in survey.copies()]
 
 
