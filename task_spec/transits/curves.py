@@ -16,6 +16,8 @@ BANDS = ("W", "NA", "NB")
 NOISE = {"W": 1.0, "NA": 1.25, "NB": 1.4}
 ZERO_POINT = 25.0
 HALF_A_DAY = CADENCES_A_DAY // 2
+UNITS = ("e/s", "mag")
+OTHER_UNIT = 0.85  # share of DR2's second extractions that are in the other unit than the exposure
 HELD = 0.35  # share of the curves of DR2 that hold the last value where a point is missing
 # First cadence of an exposure, by release. Curves have up to 360 points, so the releases are apart
 # in true time, and only curves of one release can share an exposure. As they are published they may
@@ -112,9 +114,11 @@ def _length(rng: np.random.Generator, shortest: int) -> int:
     return round(38 * float(gammaincinv(5.0, rng.uniform(low, high))))
 
 
-def extract_again(rng: np.random.Generator, curve: Curve, noise: float, timing: Timing) -> Curve:
+def extract_again(
+    rng: np.random.Generator, curve: Curve, noise: float, timing: Timing, unit: str
+) -> Curve:
     """A second extraction of a curve's exposure, by a pipeline that gives times in a way of its
-    own: another aperture, less time, more noise."""
+    own, and flux in a ``unit`` of its own: another aperture, less time, more noise."""
     length = len(curve.shape)
     share = rng.uniform(max(0.55, SHORTEST_EXTRACTED_AGAIN / length), 0.95)
     kept = round(length * share)
@@ -124,7 +128,7 @@ def extract_again(rng: np.random.Generator, curve: Curve, noise: float, timing: 
     shape = curve.shape[start : start + kept] + own * curve.sigma * rng.normal(0, 1, kept)
     return Curve(
         curve.band,
-        curve.unit,
+        unit,
         curve.first + start,
         curve.counts * np.exp(rng.normal(0, 0.6)) / dilution,
         dilution * shape,

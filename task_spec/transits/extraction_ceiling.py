@@ -39,9 +39,11 @@ def _ahead(survey: Survey, timing: Timing) -> Floats:
 def _on_grid(survey: Survey) -> Floats:
     """(curves, cadences) flux relative to its mean, less 1, NaN where nothing was observed."""
     first, length = _first(survey), survey.curves["length"].to_numpy()
+    in_magnitudes = survey.curves["unit"].eq("mag").to_numpy()
     grid = np.full((len(first), int((first + length).max())), np.nan, dtype=np.float32)
     for row, (at, start, n) in enumerate(zip(first, survey.curves["start"], length, strict=True)):
         flux = survey.flux[start : start + n].astype(np.float64)
+        flux = 10 ** (-0.4 * flux) if in_magnitudes[row] else flux
         grid[row, at : at + n] = flux / np.nanmean(flux) - 1
     return grid
 
@@ -105,17 +107,18 @@ def _same(values: Iterable[Any]) -> Floats:
     return np.asarray(column[:, None] == column)
 
 
-def _fits(survey: Survey, ahead: Floats) -> Floats:
+def _fits(survey: Survey, ahead: Floats, same: Sequence[str]) -> Floats:
     """(curves, curves) whether the first may be a second extraction of the second: it is its
-    target's only curve, of the same band and unit, and within the time of the second, if it is
-    published ``ahead`` (curves,) cadences late."""
+    target's only curve, the ``same`` as it in some columns, and within the time of the second, if
+    it is published ``ahead`` (curves,) cadences late."""
     curves = survey.curves
     first, length = _first(survey), curves["length"].to_numpy()
     true = (first - ahead)[:, None]
     alone = ~curves["target_id"].duplicated(keep=False).to_numpy()
     fits = (true >= first) & (true + length[:, None] <= first + length) & alone[:, None]
-    light = curves["band"].replace("", "W") + curves["unit"]
-    return np.asarray(fits & _same(light) & ~_same(curves["target_id"]))
+    for column in same:
+        fits &= _same(curves[column].replace("", "W"))
+    return np.asarray(fits & ~_same(curves["target_id"]))
 
 
 def _beyond_chance(survey: Survey, z: Floats) -> Found:
@@ -132,14 +135,16 @@ def _pairs(survey: Survey, rows: Iterable[Sequence[int]]) -> Found:
     return {(a, b) for a, b in pairs if a != b}
 
 
-def three_timings(survey: Survey, timings: Iterable[Timing] = Timing) -> Found:
+def three_timings(
+    survey: Survey, timings: Iterable[Timing] = Timing, same: Sequence[str] = ("band",)
+) -> Found:
     """The reference: correlation of what cannot be foretold of the curves, over the time that a
     second extraction and its exposure have in common, among all pairs that the protocol admits."""
     white = _whitened(_on_grid(survey))
     z = []
     for timing in timings:
         ahead = _ahead(survey, timing)
-        z.append(np.where(_fits(survey, ahead), _fisher(*_correlation(white, ahead)), 0))
+        z.append(np.where(_fits(survey, ahead, same), _fisher(*_correlation(white, ahead)), 0))
     return _beyond_chance(survey, np.stack(z))
 
 
@@ -152,6 +157,11 @@ def two_clocks(survey: Survey) -> Found:
     """The same, but every time is taken for that of a first point: what is found at the two lags
     that many pairs share."""
     return three_timings(survey, (Timing.START, Timing.NOON))
+
+
+def one_unit(survey: Survey) -> Found:
+    """The same, but only pairs of curves in one unit are looked at."""
+    return three_timings(survey, same=("band", "unit"))
 
 
 def high_pass(survey: Survey) -> Found:
@@ -188,6 +198,7 @@ DETECTORS: dict[str, Detector] = {
     "reference": three_timings,
     "times as written": times_as_written,
     "two clocks": two_clocks,
+    "one unit": one_unit,
     "high-pass": high_pass,
     "raw flux": raw_flux,
     "equal start and length": equal_time,

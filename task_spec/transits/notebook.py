@@ -235,7 +235,8 @@ def white_noise(survey, order=3):
     a curve's scatter, and 1 where a point was observed; both are 0 after a curve's end."""
     width = survey["length"].max() + order  # the end of no curve rolls on to its start
     noise = torch.full((len(survey), int(width)), torch.nan)
-    for row, flux in zip(noise, survey["flux"]):
+    for row, flux, unit in zip(noise, survey["flux"], survey["unit"]):
+        flux = 10 ** (-0.4 * flux) if unit == "mag" else flux
         row[: len(flux)] = torch.from_numpy(flux / np.nanmean(flux) - 1)
     seen = (~noise.isnan()).float()
     noise = noise.nan_to_num()

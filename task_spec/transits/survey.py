@@ -18,8 +18,10 @@ import pandas as pd
 
 from task_spec.transits.curves import (
     HELD,
+    OTHER_UNIT,
     SHORTEST,
     SHORTEST_EXPOSED_TWICE,
+    UNITS,
     ZERO_POINT,
     Curve,
     Timing,
@@ -297,11 +299,14 @@ def _exposures(
             expose(rng, planets.loc[star], release, shortest) for _ in range(number)
         ]
     # From a stream of their own: whatever else is drawn does not depend on how curves are timed.
-    timings = rng.spawn(1)[0].choice(list(Timing), len(copies))
+    stream = rng.spawn(1)[0]
+    timings = stream.choice(list(Timing), len(copies))
+    others = (stream.random(len(copies)) < OTHER_UNIT) & (copies["release"] == "DR2")
     pairs = copies[["target_id", "copy_of"]].itertuples(index=False)
-    for (target_id, original), timing in zip(pairs, timings, strict=True):
+    for (target_id, original), timing, other in zip(pairs, timings, others, strict=True):
         chosen = found[original][rng.integers(len(found[original]))]
-        found[target_id] = [extract_again(rng, chosen, noise, Timing(timing))]
+        unit = next(u for u in UNITS if (u == chosen.unit) != other)
+        found[target_id] = [extract_again(rng, chosen, noise, Timing(timing), unit)]
     return found
 
 

@@ -56,16 +56,17 @@ def _extracted_twice(survey):
 
 
 def _correlation(survey, copy, original, timing):
-    """The highest correlation with one of the original's curves of the same light, all of the time
-    of which holds the copy's, if the copy is timed in that way; -1 if there is none."""
+    """The highest correlation of flux with one of the original's curves of the same band, all of
+    the time of which holds the copy's, if the copy is timed in that way; -1 if there is none."""
     ((mine, flux),) = _flux(survey, copy)
     best = -1.0
     for row, other in _flux(survey, original):
         at = round(48 * (mine.t0 - row.t0)) - timing.ahead(mine.length)
         within = at >= 0 and at + mine.length <= row.length
-        if within and (row.true_band, row.unit) == (mine.true_band, mine.unit):
+        if within and row.true_band == mine.true_band:
             both = np.stack([flux, other[at : at + mine.length]])
             r = np.corrcoef(both[:, np.isfinite(both).all(axis=0)])[0, 1]
+            r *= 1 if row.unit == mine.unit else -1  # a magnitude rises where flux falls
             best = max(best, float(r))
     return best
 

@@ -24,7 +24,8 @@ _LIMITS = "least=40, sigmas=4.4"
 _TIMINGS = "    for ahead in (0, 24, length[alone] // 2):\n"
 _FOUND = "        found |= within & ((shared >= least) & (significance > sigmas)).numpy()\n"
 _RETURNED = "    which, others = np.nonzero(found)\n"
-_LIGHT = '    light = (survey["band"] + survey["unit"]).to_numpy()\n'
+_ALIKE = "    found &= {0}[alone, None] == {0}\n"
+_FLUX = '        flux = 10 ** (-0.4 * flux) if unit == "mag" else flux\n'
 _CERTAIN = (
     "        match = np.where(within & (shared >= least).numpy(), significance.numpy(), 0)\n"
     "        match[np.arange(len(alone)), alone] = 0\n"
@@ -41,7 +42,8 @@ SECOND_EXTRACTIONS = Bug(
     id="second_extractions",
     title="curves count as the same exposure only if they start together and are equally long, but "
     "second extractions cover a part of the exposure, and their pipelines time them in three ways, by "
-    "a clock that is half a day ahead or by their middle point, too: none is found",
+    "a clock that is half a day ahead or by their middle point, too, and in DR2 mostly give another "
+    "unit: none is found",
     kind=Kind.DATA,
     clauses=("P17",),
     source="near duplicates on both sides of a split: ciFAIR, arXiv:1902.00423; arXiv:1812.06469; "
@@ -61,7 +63,7 @@ SECOND_EXTRACTIONS = Bug(
     places=("stars.stars_of_targets", "stars.split_curves"),
     repairs=(
         Repair(
-            "what a moving mean leaves of the curves, of one band and unit",
+            "what a moving mean leaves of the curves, of one band",
             (
                 Edit(
                     "stars",
@@ -72,7 +74,7 @@ SECOND_EXTRACTIONS = Bug(
                 Edit(
                     "stars",
                     _RETURNED,
-                    _LIGHT + "    found &= light[alone, None] == light\n" + _RETURNED,
+                    '    band = survey["band"].to_numpy()\n' + _ALIKE.format("band") + _RETURNED,
                 ),
             ),
         ),
@@ -150,6 +152,22 @@ SECOND_EXTRACTIONS = Bug(
                 Edit("stars", _TIMINGS, "    for ahead in range(-48, 49, 2):\n"),
                 Edit("stars", _FOUND, _CERTAIN),
             ),
+            obvious=True,
+        ),
+        Repair(
+            "only pairs of curves in one unit: a third of the pairs are in two",
+            (
+                Edit(
+                    "stars",
+                    _RETURNED,
+                    '    unit = survey["unit"].to_numpy()\n' + _ALIKE.format("unit") + _RETURNED,
+                ),
+            ),
+            obvious=True,
+        ),
+        Repair(
+            "magnitudes correlated as they are: what dims in flux rises in them",
+            (Edit("stars", _FLUX, ""),),
             obvious=True,
         ),
         Repair(
