@@ -97,14 +97,14 @@ torch.set_num_threads(1)
 # %% [markdown] id="about-data"
 # ## Data
 #
-# `targets.csv` has a row a target: position (DR2 printed hours, minutes and seconds) and release.
-# `curves.csv` has a row a curve: its target, its band, its unit (electrons a second, or magnitudes
-# with zero point 25), the time `t0` in days that its pipeline gives it, where it lies in
-# `flux.npy`, and a remark of the observers. `flux.npy` holds all curves, a NaN behind each, one
-# point each half hour; some points are missing. Some stars were observed again in another release,
-# under another id. `labels.csv` is the sheet of those who vetted the targets, in the order in which
-# they worked: a target, its magnitude as they estimated it from its curves, and whether they found
-# a planet. `inputs.npz` holds network inputs as an earlier version of this notebook prepared them.
+# `targets.csv` has a row a target: position, as its release printed it, and release. `curves.csv`
+# has a row a curve: its target, its band, its unit (electrons a second, or magnitudes with zero
+# point 25), the time `t0` in days that its pipeline gives it, where it lies in `flux.npy`, and a
+# remark of the observers. `flux.npy` holds all curves, a NaN behind each, one point each half hour;
+# some points are missing. Some stars were observed again in another release, under another id.
+# `labels.csv` is the sheet of those who vetted the targets, in the order in which they worked: a
+# target, its magnitude as they estimated it from its curves, and whether they found a planet.
+# `inputs.npz` holds network inputs as an earlier version of this notebook prepared them.
 
 
 # %% id="load"
