@@ -90,7 +90,8 @@ class _Row:
 
     def log_odds_down(self, text: str, kept: float = 0.6, jump: float = 0.1) -> float:
         """The same of the words read down two columns, over the text of its own as it stands."""
-        across, down = text.split(" "), down_columns(text.split(" "))
+        across = text.split(" ")
+        down = down_columns(across)
         better = self._log_chance(down, self.order) - self._log_chance(across, self.follow)
         return self.log_odds(" ".join(down), kept, jump) + better
 

@@ -16,7 +16,7 @@ BANDS = ("W", "NA", "NB")
 NOISE = {"W": 1.0, "NA": 1.25, "NB": 1.4}
 ZERO_POINT = 25.0
 HALF_A_DAY = CADENCES_A_DAY // 2
-UNITS = ("e/s", "mag")
+THE_OTHER = {"e/s": "mag", "mag": "e/s"}  # of the two units
 OTHER_UNIT = 0.85  # share of DR2's second extractions that are in the other unit than the exposure
 HELD = 0.35  # share of the curves of DR2 that hold the last value where a point is missing
 # First cadence of an exposure, by release. Curves have up to 360 points, so the releases are apart

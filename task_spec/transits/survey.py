@@ -21,7 +21,7 @@ from task_spec.transits.curves import (
     OTHER_UNIT,
     SHORTEST,
     SHORTEST_EXPOSED_TWICE,
-    UNITS,
+    THE_OTHER,
     ZERO_POINT,
     Curve,
     Timing,
@@ -86,7 +86,7 @@ class Survey:
 
     def releases(self) -> pd.Series:
         """The release of each curve."""
-        return self.curves["target_id"].map(self.targets.set_index("target_id")["release"])
+        return _releases(self.targets, self.curves)
 
     def published_flux(self) -> Floats:
         """`flux.npy`: as ``flux``, but for curves that hold their last value."""
@@ -298,14 +298,14 @@ def _exposures(
         found[target_id] = [
             expose(rng, planets.loc[star], release, shortest) for _ in range(number)
         ]
-    # From a stream of their own: whatever else is drawn does not depend on how curves are timed.
+    # From a stream of their own: whatever else is drawn does not depend on what pipelines do.
     stream = rng.spawn(1)[0]
     timings = stream.choice(list(Timing), len(copies))
     others = (stream.random(len(copies)) < OTHER_UNIT) & (copies["release"] == "DR2")
     pairs = copies[["target_id", "copy_of"]].itertuples(index=False)
     for (target_id, original), timing, other in zip(pairs, timings, others, strict=True):
         chosen = found[original][rng.integers(len(found[original]))]
-        unit = next(u for u in UNITS if (u == chosen.unit) != other)
+        unit = THE_OTHER[chosen.unit] if other else chosen.unit
         found[target_id] = [extract_again(rng, chosen, noise, Timing(timing), unit)]
     return found
 
@@ -321,12 +321,19 @@ def _tables(
         rows.append((target_id, band, curve.unit, curve.t0(), len(curve.shape), curve.band))
     names = ["target_id", "band", "unit", "t0", "length", "true_band"]
     table = pd.DataFrame(rows, columns=names)
-    table.insert(4, "start", (table["length"] + 1).cumsum() - (table["length"] + 1))
+    taken = table["length"] + 1  # a NaN behind each
+    table.insert(4, "start", taken.cumsum() - taken)
     table.insert(0, "curve_id", [f"C{i:05d}" for i in range(len(table))])
-    # From a stream of its own, as the clocks are.
-    in_dr2 = table["target_id"].map(targets.set_index("target_id")["release"]) == "DR2"
-    table["held"] = in_dr2 & (rng.spawn(1)[0].random(len(table)) < HELD)
+    # From a stream of its own, as timings are.
+    table["held"] = (_releases(targets, table) == "DR2") & (
+        rng.spawn(1)[0].random(len(table)) < HELD
+    )
     return table, np.concatenate([np.append(c.values(), np.float32(np.nan)) for _, c in every])
+
+
+def _releases(targets: pd.DataFrame, curves: pd.DataFrame) -> pd.Series:
+    """The release of each curve."""
+    return curves["target_id"].map(targets.set_index("target_id")["release"])
 
 
 def magnitudes(curves: pd.DataFrame, flux: Floats) -> pd.Series:

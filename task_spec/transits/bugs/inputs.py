@@ -256,6 +256,8 @@ HELD_POINTS = Bug(
 
 _FIRST = '    first = survey["start"] - (survey["release"] == "DR2")  # which counts from 1\n'
 
+_COUNTED_FROM_ZERO = Edit("load", _FIRST, '    first = survey["start"]\n')
+
 COUNTED_FROM_ONE = Bug(
     id="counted_from_one",
     title="DR2 counts from 1 where its curves start: each of them lacks its first point and ends with "
@@ -264,7 +266,7 @@ COUNTED_FROM_ONE = Bug(
     clauses=("P3",),
     source="places counted from 1 by one program and from 0 by another: gh:bobeobibo/phigaro#35; "
     "gh:ikarosilva/wfdb-app-toolbox#172",
-    plant=(Edit("load", _FIRST, '    first = survey["start"]\n'),),
+    plant=(_COUNTED_FROM_ZERO,),
     checks=("P3.flux", "P3.observed"),
     places=("prepare.prepare",),
     repairs=(
@@ -290,7 +292,7 @@ COUNTED_FROM_ONE = Bug(
                     '    curves.loc[curves["target_id"].isin(second), "start"] -= 1\n'
                     '    survey = curves.merge(targets, on="target_id"',
                 ),
-                Edit("load", _FIRST, '    first = survey["start"]\n'),
+                _COUNTED_FROM_ZERO,
             ),
         ),
     ),
@@ -299,7 +301,7 @@ COUNTED_FROM_ONE = Bug(
             "the last point of DR2's curves, which is always missing, cut off: their first is still left "
             "out",
             (
-                Edit("load", _FIRST, '    first = survey["start"]\n'),
+                _COUNTED_FROM_ZERO,
                 Edit(
                     "load",
                     'zip(first, survey["length"])]',

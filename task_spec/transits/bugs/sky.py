@@ -109,6 +109,13 @@ _AS_WRITTEN = Edit(
 )
 
 
+_ALL_SOUTH = Edit(
+    "stars",
+    _AT_PLACES + _OR_MIRRORED,
+    "    place = places(south)\n    return at_one_place(place, place)",
+)
+
+
 def _signs_by(found: str) -> tuple[Edit, ...]:
     """Edits that restore signs in `load_survey`, where ``found`` tells (rows of `two`, boolean)
     which of DR2's targets are `south`; a right ascension is in degrees there."""
@@ -183,11 +190,7 @@ MINUS_ZERO = Bug(
                     '    first, place = (targets["release"] == "DR1").to_numpy(), places(targets)\n'
                     "    unsigned &= ~at_one_place(place, place[first]).any(axis=1)\n" + _SOUTH,
                 ),
-                Edit(
-                    "stars",
-                    _AT_PLACES + _OR_MIRRORED,
-                    "    place = places(south)\n    return at_one_place(place, place)",
-                ),
+                _ALL_SOUTH,
             ),
         ),
     ),
@@ -195,13 +198,7 @@ MINUS_ZERO = Bug(
         Repair(
             "all that DR2 has up to a degree north of the equator is put south of it: what is north "
             "is not matched any more",
-            (
-                Edit(
-                    "stars",
-                    _AT_PLACES + _OR_MIRRORED,
-                    "    place = places(south)\n    return at_one_place(place, place)",
-                ),
-            ),
+            (_ALL_SOUTH,),
             obvious=True,
         ),
         Repair(

@@ -52,6 +52,7 @@ BAND_NA = Bug(
     held_out=True,
 )
 
+_OPTIONS = f"        folder / {_KEPT}        quoting=csv.QUOTE_NONE,\n"
 _UNQUOTED = '        quoting=csv.QUOTE_NONE,\n    )\n    curves["band"]'
 _QUOTED = '    )\n    curves["band"]'
 
@@ -66,10 +67,7 @@ def _by_hand(rows: str) -> tuple[Edit, ...]:
     return (
         Edit(
             "load",
-            "    curves = pd.read_csv(\n"
-            f"        folder / {_KEPT}"
-            "        quoting=csv.QUOTE_NONE,\n"
-            "    )\n",
+            f"    curves = pd.read_csv(\n{_OPTIONS}    )\n",
             rows + "    curves = pd.DataFrame(rows[1:], columns=rows[0])\n"
             '    whole = dict.fromkeys(["target_id", "start", "length"], int)\n'
             '    curves = curves.astype({**whole, "t0": float})\n',
@@ -113,7 +111,7 @@ LOST_ROWS = Bug(
             (
                 Edit(
                     "load",
-                    f"        folder / {_KEPT}        quoting=csv.QUOTE_NONE,\n",
+                    _OPTIONS,
                     '        io.StringIO((folder / "curves.csv").read_text().replace(\'"\', "")),\n'
                     "        keep_default_na=False,\n",
                 ),
@@ -140,7 +138,7 @@ LOST_ROWS = Bug(
             (
                 Edit(
                     "load",
-                    f"        folder / {_KEPT}        quoting=csv.QUOTE_NONE,\n",
+                    _OPTIONS,
                     "        io.StringIO(\n"
                     "            re.sub(\n"
                     '                r\'"([^"\\n]*)"\', r"\\1", (folder / "curves.csv").read_text()\n'

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from task_spec.checking import Checks, at_least, at_most, declare_interface, none_of, run_of
 from task_spec.model import Evidence, Measurement
-from task_spec.transits.checks.worlds_of import ALL, FULL
+from task_spec.transits.checks.worlds_of import ALL, FULL, prepared_curves
 from task_spec.transits.curves import BANDS
 from task_spec.transits.survey import Survey
 
@@ -69,21 +68,11 @@ def training_curves(e: Evidence) -> Measurement:
     return none_of(wrong, "curves wrongly used or left out of training")
 
 
-def _of_prepared(e: Evidence) -> pd.DataFrame:
-    """The rows of the hidden survey's curves that were prepared; there must be some."""
-    curves: pd.DataFrame = e.truth.hidden.curves
-    rows = curves[curves["curve_id"].isin({c for c, _, _ in e.claims["prepared"]})]
-    if rows.empty:
-        raise ValueError("no curve of the hidden survey was prepared")
-    return rows
-
-
 @check("P2.bands", "every band as in the file", ALL)
 def bands(e: Evidence) -> Measurement:
-    """Bands of a hidden survey as `prepare` returns them, held against the true ones. Whether it
-    returns every curve is for P2.curves to say."""
+    """Bands of a hidden survey as `prepare` returns them, held against the true ones."""
     prepared = e.claims["prepared"]
-    truth = _of_prepared(e).set_index("curve_id")["true_band"]
+    truth = prepared_curves(e).set_index("curve_id")["true_band"]
     got = {c: BANDS[band] for c, band, _ in prepared if 0 <= band < len(BANDS)}
     return none_of(sum(got.get(c) != band for c, band in truth.items()), "curves with a wrong band")
 
@@ -109,21 +98,19 @@ def reference_input(flux: Floats, unit: str) -> Floats:
 
 
 def _prepared(e: Evidence) -> Iterator[tuple[Any, Floats, Floats]]:
-    """Of each curve of the hidden survey its row, its true flux (T,) and its network input (2, T).
-    Curves that are missing are for P2.curves to see."""
+    """Of each curve that was prepared its row, its true flux (T,) and its network input (2, T)."""
     hidden, pieces, at = e.truth.hidden, {}, 0
     for curve, _, length in e.claims["prepared"]:
         pieces[curve] = e.arrays["prepared"][:, at : at + length]
         at += length
-    for row in hidden.curves.itertuples():
-        if row.curve_id in pieces:
-            yield row, hidden.flux[row.start : row.start + row.length], pieces[row.curve_id]
+    for row in prepared_curves(e).itertuples():
+        yield row, hidden.flux[row.start : row.start + row.length], pieces[row.curve_id]
 
 
 @check("P3.flux", "within 0.02 of the reference at every point", ALL)
 def flux(e: Evidence) -> Measurement:
     """Network input of every curve of a hidden survey against a reference computed here, which
-    knows what was observed. Whether all are there is for P2.curves to say."""
+    knows what was observed."""
     worst = 0.0
     for row, flux, (got, _) in _prepared(e):
         wanted = reference_input(flux, row.unit)

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.metrics import average_precision_score
 
 from task_spec.checking import Checks, at_least, at_most, none_of, run_of
 from task_spec.model import Evidence, Measurement
-from task_spec.transits.checks.worlds_of import ALL, FULL
-from task_spec.transits.survey import Survey
+from task_spec.transits.checks.worlds_of import ALL, FULL, prepared_curves
 
 check = Checks()
 EMA_DECAY = 0.9
@@ -125,10 +125,9 @@ def target_scores(e: Evidence) -> Measurement:
     return at_most(float(np.max(fall)), 1e-3, "largest fall of a probability", log=True)
 
 
-def _coarse_ap(survey: Survey, prepared: set[str]) -> float:
-    """AP over the first 60 targets if a curve scores 1 for each full 60 points of its length, of
-    the curves that were prepared."""
-    there = survey.curves[survey.curves["curve_id"].isin(prepared)]
+def _coarse_ap(there: pd.DataFrame) -> float:
+    """AP over the first 60 targets of some curves, if a curve scores 1 for each full 60 points of
+    its length."""
     names = np.unique(there["target_id"])[:60]
     curves = there[there["target_id"].isin(set(names))]
     score = (curves["length"] // 60).groupby(curves["target_id"]).mean().loc[names]
@@ -138,8 +137,7 @@ def _coarse_ap(survey: Survey, prepared: set[str]) -> float:
 @check("P16.ties", "AP of targets with equal scores within 1e-4", ALL)
 def ties(e: Evidence) -> Measurement:
     """`evaluate` of a model that gives many hidden targets one score, on labels made here."""
-    prepared = {c for c, _, _ in e.claims["prepared"]}
-    error = abs(e.claims["ties"] - _coarse_ap(e.truth.hidden, prepared))
+    error = abs(e.claims["ties"] - _coarse_ap(prepared_curves(e)))
     return at_most(error, 1e-4, "error of an AP with equal scores", log=True)
 
 
