@@ -21,7 +21,7 @@ TASK = Task(
         Level("easy", bugs=4, onions=0, noise=0.0),
         Level("standard", bugs=8, onions=3, noise=0.3),
         Level("hard", bugs=12, onions=6, noise=0.6),
-        Level("extreme", bugs=20, onions=8, noise=0.95, deep=True),
+        Level("extreme", bugs=16, onions=8, noise=0.95, deep=True),
     ),
     seams=SEAMS,
     checks=CHECKS,

@@ -8,23 +8,18 @@ import numpy as np
 import pandas as pd
 
 # A mark here is an inch mark, a second of arc or what is put around a word: never CSV quoting.
+# Most of them hold a number of the night, so that few are alike.
 PLAIN = (
     "thin cirrus",
-    "moon up",
-    "windy",
-    "guiding lost once",
-    "focus drifts",
-    "dome closed early",
-    "twilight at the end",
+    "moon {} deg away",
+    "wind {} km/h",
+    "guiding lost for {} s",
+    "focus at {}",
+    "dome closed at {} min",
+    "humidity {} percent",
 )
-MARKED = (
-    '5" from a neighbour',
-    'seeing 2.3"',
-    'star looks "fuzzy"',
-    '"hot" column',
-    'off by 3" at the start',
-)
-CLOSING = (MARKED[0], MARKED[1], MARKED[4])  # one mark, after the first word
+CLOSING = ('{}" from a neighbour', 'seeing {}"', 'off by {}" at the start')  # a mark inside
+MARKED = (*CLOSING, 'star looks "fuzzy"', '"hot" column {}')
 UNCLOSED = (
     '"ghost of a bright star',
     '"striped background',
@@ -32,6 +27,10 @@ UNCLOSED = (
     '"old flat field',
 )
 REMARKED, OF_THEM_MARKED = 0.15, 0.15  # shares of the curves, and of the remarks
+SAME_STAR = "same star as {}"
+# Shares of the stars seen by both releases that a remark tells of: of those whose positions are
+# alike once units are, and of those that lie mirrored at the equator (but two at least of each).
+NOTED, NOTED_MIRRORED = 0.06, 0.25
 LARGE = 600  # curves of a survey that counts as large
 STRETCHES = 2  # of rows that are swallowed, in a large survey; in others one or two
 SWALLOWED = {True: (12, 25), False: (8, 15)}  # rows of a stretch, by whether the survey is large
@@ -59,7 +58,7 @@ def with_remarks(
     for rows, piece in zip(stretches, pieces[1:], strict=True):
         remark[order[-1]] = str(rng.choice(UNCLOSED))
         remark |= dict(zip(rows, _plain(rng, len(rows)), strict=True))
-        remark[rows[-1]] = str(rng.choice(CLOSING))
+        remark[rows[-1]] = _typed(rng, CLOSING)
         order += [*rows, *piece]
     swallowed = np.isin(order, np.concatenate(stretches))
     table = curves.iloc[order].reset_index(drop=True)
@@ -87,7 +86,12 @@ def _stretches(
 def _plain(rng: np.random.Generator, rows: int) -> list[str]:
     """Remarks without marks; most are empty."""
     remarked = rng.random(rows) < REMARKED
-    return [str(rng.choice(PLAIN)) if there else "" for there in remarked]
+    return [_typed(rng, PLAIN) if there else "" for there in remarked]
+
+
+def _typed(rng: np.random.Generator, remarks: tuple[str, ...]) -> str:
+    """One of some remarks, with a number where it has one."""
+    return str(rng.choice(remarks)).format(rng.integers(2, 60))
 
 
 def _harmless(rng: np.random.Generator, rows: int) -> list[str]:
@@ -95,9 +99,27 @@ def _harmless(rng: np.random.Generator, rows: int) -> list[str]:
     marked = rng.random(rows) < OF_THEM_MARKED
     plain = _plain(rng, rows)
     return [
-        str(rng.choice(MARKED)) if remark and mark else remark
+        _typed(rng, MARKED) if remark and mark else remark
         for remark, mark in zip(plain, marked, strict=True)
     ]
+
+
+def with_notes(
+    rng: np.random.Generator, curves: pd.DataFrame, targets: pd.DataFrame
+) -> pd.DataFrame:
+    """The curves, of which a few that had no remark name the target that is the same star in the
+    other release. It is how those can be told whose declination lost its sign."""
+    own = targets[targets["copy_of"] == ""]
+    pairs = own[own["release"] == "DR2"].merge(own[own["release"] == "DR1"], on="star")
+    free = curves[curves["remark"] == ""].drop_duplicates("target_id").reset_index(names="row")
+    pairs = pairs.merge(free[["target_id", "row"]], left_on="target_id_x", right_on="target_id")
+    mirrored = pairs["south_x"] & (pairs["dec_x"] > 0)
+    remark = curves["remark"].copy()
+    for group, share in ((pairs[mirrored], NOTED_MIRRORED), (pairs[~mirrored], NOTED)):
+        number = min(len(group), max(2, round(share * len(group))))
+        chosen = group.sample(number, random_state=rng)
+        remark[chosen["row"]] = [SAME_STAR.format(other) for other in chosen["target_id_y"]]
+    return curves.assign(remark=remark)
 
 
 def in_another_order(rng: np.random.Generator, curves: pd.DataFrame) -> pd.DataFrame:

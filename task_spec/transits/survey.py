@@ -30,7 +30,7 @@ from task_spec.transits.curves import (
     hold,
 )
 from task_spec.transits.earlier import earlier_inputs
-from task_spec.transits.remarks import in_another_order, with_remarks
+from task_spec.transits.remarks import in_another_order, with_notes, with_remarks
 from task_spec.transits.sheet import draw_sheet
 
 Floats = np.ndarray[Any, Any]
@@ -154,6 +154,7 @@ def draw_survey(
     twice = {*copies["target_id"], *copies["copy_of"]}
     # From a stream of its own, as the strip is.
     curves = with_remarks(np.random.default_rng([seed, 2]), curves, twice)
+    curves = with_notes(np.random.default_rng([seed, 3]), curves, targets)
     return Survey(targets, curves, flux, sheet)
 
 

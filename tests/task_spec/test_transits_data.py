@@ -14,7 +14,14 @@ from task_spec.transits.bugs.extractions import SECOND_EXTRACTIONS
 from task_spec.transits.checks.data import reference_input
 from task_spec.transits.curves import FIRST_CADENCE, LONGEST, Timing, apart
 from task_spec.transits.earlier import earlier_inputs
-from task_spec.transits.remarks import LARGE, STRETCHES, SWALLOWED, UNCLOSED, with_remarks
+from task_spec.transits.remarks import (
+    LARGE,
+    SAME_STAR,
+    STRETCHES,
+    SWALLOWED,
+    UNCLOSED,
+    with_remarks,
+)
 from task_spec.transits.sheet import MIN_WRONG_LABELS, draw_sheet
 from task_spec.transits.survey import draw_survey, unit_vectors
 from task_spec.transits.worlds import SMALL, published_survey
@@ -329,6 +336,21 @@ def test_a_mark_is_usual_in_remarks_and_few_of_them_lose_rows():
     opening = remarks.isin(UNCLOSED)
     assert opening.sum() == STRETCHES
     assert remarks.str.contains('"').sum() > 8 * STRETCHES
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_few_remarks_name_the_same_star_and_some_of_them_where_a_sign_was_lost(seed):
+    survey = draw_survey(seed, noise=0.95)
+    before = SAME_STAR.format("")
+    noted = survey.curves[survey.curves["remark"].str.startswith(before)]
+    assert 4 <= len(noted) <= 12
+    targets = survey.targets.set_index("target_id")
+    here = targets.loc[noted["target_id"]].reset_index()
+    there = targets.loc[noted["remark"].str.removeprefix(before)].reset_index()
+    assert (here["star"] == there["star"]).all()
+    assert (here["release"] == "DR2").all() and (there["release"] == "DR1").all()
+    lost = (here["dec"] * there["dec"] < 0) & (here["south"] == there["south"])
+    assert lost.sum() >= 2
 
 
 def test_no_row_of_an_exposure_that_was_extracted_twice_is_lost():

@@ -33,6 +33,7 @@ MAGNITUDES = Bug(
                     '    survey.loc[mag, "flux"] = pd.Series(\n'
                     '        [10 ** (-0.4 * f) for f in survey.loc[mag, "flux"]], survey.index[mag]\n'
                     "    )\n"
+                    '    survey.loc[mag, "unit"] = "e/s"\n'
                     "    return survey\n",
                 ),
                 Edit(

@@ -160,15 +160,6 @@ MINUS_ZERO = Bug(
     ),
     repairs=(
         Repair(
-            "signs put back in load_survey where DR1 has a target at the mirrored place",
-            _signs_by(
-                '    turn = np.abs(two["ra"].to_numpy()[:, None] - one["ra"].to_numpy())\n'
-                '    rise = two["dec"].to_numpy()[:, None] + one["dec"].to_numpy()\n'
-                "    away = np.hypot(np.minimum(turn, 360 - turn), rise)  # flat, at the equator\n"
-                "    south = (away < MATCH_ARCSEC / 3600).any(axis=1)\n"
-            ),
-        ),
-        Repair(
             "near the equator declinations are compared without their signs as well",
             (
                 Edit("stars", _UNSIGNED + _SOUTH, ""),
@@ -179,6 +170,15 @@ MINUS_ZERO = Bug(
                     "    place, folded = places(targets), places(targets.assign(dec=north))\n"
                     "    return at_one_place(place, place) | at_one_place(folded, folded)",
                 ),
+            ),
+        ),
+        Repair(
+            "signs put back in load_survey where DR1 has a target at the mirrored place",
+            _signs_by(
+                '    turn = np.abs(two["ra"].to_numpy()[:, None] - one["ra"].to_numpy())\n'
+                '    rise = two["dec"].to_numpy()[:, None] + one["dec"].to_numpy()\n'
+                "    away = np.hypot(np.minimum(turn, 360 - turn), rise)  # flat, at the equator\n"
+                "    south = (away < MATCH_ARCSEC / 3600).any(axis=1)\n"
             ),
         ),
         Repair(
