@@ -18,6 +18,7 @@ ZERO_POINT = 25.0
 HALF_A_DAY = CADENCES_A_DAY // 2
 THE_OTHER = {"e/s": "mag", "mag": "e/s"}  # of the two units
 OTHER_UNIT = 0.85  # share of DR2's second extractions that are in the other unit than the exposure
+NEWEST_FIRST = 0.25  # share of second extractions whose points are written newest first
 HELD = 0.35  # share of the curves of DR2 that hold the last value where a point is missing
 # First cadence of an exposure, by release. Curves have up to 360 points, so the releases are apart
 # in true time, and only curves of one release can share an exposure. As they are published they may
@@ -50,7 +51,8 @@ class Curve:
 
     ``first``: true cadence of the first point; ``timing``: how the pipeline that extracted the
     curve gives its time; ``shape`` (T,): flux relative to ``counts`` (electrons a second), less 1;
-    ``sigma``: its white noise; ``missing`` (T,).
+    ``sigma``: its white noise; ``missing`` (T,); ``newest_first``: whether the pipeline writes its
+    points from the last one to the first. Its time is the same whatever their order.
     """
 
     band: str
@@ -61,17 +63,19 @@ class Curve:
     sigma: float
     missing: Floats
     timing: Timing = Timing.START
+    newest_first: bool = False
 
     def t0(self) -> float:
         """Its published time, in days."""
         return (self.first + self.timing.ahead(len(self.shape))) / CADENCES_A_DAY
 
     def values(self) -> Floats:
-        """(T,) float32 in the curve's unit, NaN where a point is missing. No point has the very
-        value of the one that was seen before it."""
+        """(T,) float32 in the curve's unit and in the order in which it is written, NaN where a
+        point is missing. No point has the very value of the one that was seen before it."""
         flux = self.counts * (1 + self.shape)
         out = ZERO_POINT - 2.5 * np.log10(flux) if self.unit == "mag" else flux
-        return apart(np.where(self.missing, np.nan, out).astype(np.float32))
+        shown = apart(np.where(self.missing, np.nan, out).astype(np.float32))
+        return shown[::-1] if self.newest_first else shown
 
 
 def apart(values: Floats) -> Floats:
@@ -115,10 +119,17 @@ def _length(rng: np.random.Generator, shortest: int) -> int:
 
 
 def extract_again(
-    rng: np.random.Generator, curve: Curve, noise: float, timing: Timing, unit: str
+    rng: np.random.Generator,
+    curve: Curve,
+    noise: float,
+    timing: Timing,
+    unit: str,
+    *,
+    newest_first: bool = False,
 ) -> Curve:
     """A second extraction of a curve's exposure, by a pipeline that gives times in a way of its
-    own, and flux in a ``unit`` of its own: another aperture, less time, more noise."""
+    own, flux in a ``unit`` of its own, and perhaps its points from the last one to the first:
+    another aperture, less time, more noise."""
     length = len(curve.shape)
     share = rng.uniform(max(0.55, SHORTEST_EXTRACTED_AGAIN / length), 0.95)
     kept = round(length * share)
@@ -135,6 +146,7 @@ def extract_again(
         dilution * curve.sigma,
         _missing(rng, kept),
         timing,
+        newest_first,
     )
 
 

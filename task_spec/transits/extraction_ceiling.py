@@ -1,13 +1,14 @@
 """How well second extractions can be found: a reference detector, and simple ones.
 
 The detectors use what a solver has (the published files) and nothing hidden. All but those that
-are named after it know the three ways of timing a curve, so that what they lack is what their names
-say.
+are named after it know the three ways of timing a curve, and that its newest point may come first,
+so that what they lack is what their names say.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from task_spec.transits.survey import Survey
 from task_spec.transits.worlds import published_survey
 
 MIN_PRECISION, MIN_RECALL = 0.9, 0.9
+BOTH_WAYS = (False, True)  # as a curve stands, and turned round
 Floats = np.ndarray[Any, Any]
 Found = set[Row]
 Detector = Callable[[Survey], Found]
@@ -36,14 +38,16 @@ def _ahead(survey: Survey, timing: Timing) -> Floats:
     return np.array([timing.ahead(n) for n in survey.curves["length"]])
 
 
-def _on_grid(survey: Survey) -> Floats:
-    """(curves, cadences) flux relative to its mean, less 1, NaN where nothing was observed."""
+def _on_grid(survey: Survey, *, turned: bool = False) -> Floats:
+    """(curves, cadences) flux relative to its mean, less 1, NaN where nothing was observed; with
+    ``turned`` each curve from its last point to its first."""
     first, length = _first(survey), survey.curves["length"].to_numpy()
     in_magnitudes = survey.curves["unit"].eq("mag").to_numpy()
     grid = np.full((len(first), int((first + length).max())), np.nan, dtype=np.float32)
     for row, (at, start, n) in enumerate(zip(first, survey.curves["start"], length, strict=True)):
         flux = survey.flux[start : start + n].astype(np.float64)
         flux = 10 ** (-0.4 * flux) if in_magnitudes[row] else flux
+        flux = flux[::-1] if turned else flux
         grid[row, at : at + n] = flux / np.nanmean(flux) - 1
     return grid
 
@@ -84,13 +88,13 @@ def _moved_back(values: Floats, ahead: Floats) -> Floats:
 
 
 def _correlation(
-    values: Floats, ahead: Floats, clip: float = 3.0, least: int = 40
+    own: Floats, values: Floats, ahead: Floats, clip: float = 3.0, least: int = 40
 ) -> tuple[Floats, Floats]:
     """(curves, curves) correlation of a curve, which is published ``ahead`` (curves,) cadences
     late, with each other one, 0 where they have fewer than ``least`` points in common, and how
-    many they have."""
+    many they have. ``own``: its values, as they stand or turned round."""
     x, seen = _standard(values, clip)
-    mine, here = _moved_back(x, ahead), _moved_back(seen, ahead)
+    mine, here = (_moved_back(y, ahead) for y in _standard(own, clip))
     shared, power = here @ seen.T, (mine**2 @ seen.T) * (here @ (x**2).T)
     r = mine @ x.T / np.sqrt(np.maximum(power, 1e-6))
     return np.where(shared >= least, r, 0), shared
@@ -122,7 +126,7 @@ def _fits(survey: Survey, ahead: Floats, same: Sequence[str]) -> Floats:
 
 
 def _beyond_chance(survey: Survey, z: Floats) -> Found:
-    """Pairs whose significance z (timings, curves, curves), 0 where it is not looked at, exceeds
+    """Pairs whose significance z (trials, curves, curves), 0 where it is not looked at, exceeds
     what chance exceeds in one of three surveys."""
     looked_at = max(1, int(np.count_nonzero(z)))
     return _pairs(survey, np.argwhere(z > -ndtri(1 / (3 * looked_at)))[:, 1:])
@@ -136,15 +140,21 @@ def _pairs(survey: Survey, rows: Iterable[Sequence[int]]) -> Found:
 
 
 def three_timings(
-    survey: Survey, timings: Iterable[Timing] = Timing, same: Sequence[str] = ("band",)
+    survey: Survey,
+    timings: Iterable[Timing] = Timing,
+    same: Sequence[str] = ("band",),
+    turned: Sequence[bool] = BOTH_WAYS,
 ) -> Found:
     """The reference: correlation of what cannot be foretold of the curves, over the time that a
     second extraction and its exposure have in common, among all pairs that the protocol admits."""
     white = _whitened(_on_grid(survey))
+    # Turned first: what the points before foretell is not what those behind do.
+    ways = [_whitened(_on_grid(survey, turned=True)) if back else white for back in turned]
     z = []
     for timing in timings:
         ahead = _ahead(survey, timing)
-        z.append(np.where(_fits(survey, ahead, same), _fisher(*_correlation(white, ahead)), 0))
+        fits = _fits(survey, ahead, same)
+        z += [np.where(fits, _fisher(*_correlation(own, white, ahead)), 0) for own in ways]
     return _beyond_chance(survey, np.stack(z))
 
 
@@ -159,6 +169,11 @@ def two_clocks(survey: Survey) -> Found:
     return three_timings(survey, (Timing.START, Timing.NOON))
 
 
+def as_they_stand(survey: Survey) -> Found:
+    """The same, but no curve is turned round."""
+    return three_timings(survey, turned=(False,))
+
+
 def one_unit(survey: Survey) -> Found:
     """The same, but only pairs of curves in one unit are looked at."""
     return three_timings(survey, same=("band", "unit"))
@@ -167,17 +182,19 @@ def one_unit(survey: Survey) -> Found:
 def high_pass(survey: Survey) -> Found:
     """A middling detector: correlation of what is left beyond a moving mean, times the root of the
     number of points, among all pairs of curves of a band."""
-    left = _high_pass(_on_grid(survey))
+    ways = [_high_pass(_on_grid(survey, turned=turned)) for turned in BOTH_WAYS]
     band = _same(survey.curves["band"].replace("", "W"))
-    found = [_correlation(left, _ahead(survey, timing)) for timing in Timing]
+    trials = product(ways, Timing)
+    found = [_correlation(own, ways[0], _ahead(survey, timing)) for own, timing in trials]
     z = [np.where(band, r * np.sqrt(shared), 0) for r, shared in found]
     return _beyond_chance(survey, np.stack(z))
 
 
 def raw_flux(survey: Survey) -> Found:
     """A simple detector: correlation of relative flux above 0.8, stellar variability included."""
-    grid = _on_grid(survey)
-    r = [_correlation(grid, _ahead(survey, timing), clip=8.0)[0] for timing in Timing]
+    ways = [_on_grid(survey, turned=turned) for turned in BOTH_WAYS]
+    trials = product(ways, Timing)
+    r = [_correlation(own, ways[0], _ahead(survey, timing), clip=8.0)[0] for own, timing in trials]
     return _pairs(survey, np.argwhere(np.stack(r) > 0.8)[:, 1:])
 
 
@@ -198,6 +215,7 @@ DETECTORS: dict[str, Detector] = {
     "reference": three_timings,
     "times as written": times_as_written,
     "two clocks": two_clocks,
+    "as they stand": as_they_stand,
     "one unit": one_unit,
     "high-pass": high_pass,
     "raw flux": raw_flux,

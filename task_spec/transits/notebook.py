@@ -256,20 +256,23 @@ def on_grid(rows, first, size):
     return rows.gather(1, column.clamp(0, rows.shape[1] - 1)) * there
 
 
-def same_exposure(survey, least=40, sigmas=4.4):
+def same_exposure(survey, least=40, sigmas=4.5):
     """(2, n) rows of curves whose noise is the same: it correlates over the time they share. The
     first is the only curve of its target and lies within the time of the second, if its `t0` is
     that of its first point, or is ahead of it: by half a day, where days are counted from noon, or
-    by half of the curve, where it is the time of the middle point."""
-    points = white_noise(survey)
+    by half of the curve, where it is the time of the middle point. Some of them have their newest
+    point first, so each is also tried turned round."""
+    alone = np.flatnonzero(~survey["target_id"].duplicated(keep=False))
+    turned = survey.iloc[alone].assign(flux=[x[::-1] for x in survey["flux"].iloc[alone]])
+    points = white_noise(pd.concat([survey, turned]))
     t0, length = cadences(survey)
     size = int((t0 + length).max())
-    noise, seen = (on_grid(rows, t0, size) for rows in points)
-    alone = np.flatnonzero(~survey["target_id"].duplicated(keep=False))
+    noise, seen = (on_grid(rows[: len(survey)], t0, size) for rows in points)
+    own, alone = [*alone, *range(len(survey), len(points[0]))], np.append(alone, alone)
     found = np.zeros((len(alone), len(survey)), dtype=bool)
     for ahead in (0, 24, length[alone] // 2):
         first = t0[alone] - ahead
-        mine, here = (on_grid(rows[alone], first, size) for rows in points)
+        mine, here = (on_grid(rows[own], first, size) for rows in points)
         shared, power = here @ seen.T, (mine.square() @ seen.T) * (here @ noise.square().T)
         r = mine @ noise.T / power.clamp(min=1e-6).sqrt()
         significance = r.clamp(-0.999, 0.999).atanh() * (shared - 3).clamp(min=1).sqrt()

@@ -1,9 +1,10 @@
 """A simulated photometric survey: targets on the sky, light curves, and what is true of them.
 
 Nothing here is a physical model of a mission; it has the traits that make such data treacherous:
-stars observed again under another id, exposures extracted twice and timed in ways that differ,
-releases with other conventions, several bands and units, curves of unequal length with gaps that
-are marked or filled, red noise and stellar variability, and labels that were entered by hand.
+stars observed again under another id, exposures extracted twice, timed in ways that differ and
+written in either order, releases with other conventions, several bands and units, curves of unequal
+length with gaps that are marked or filled, red noise and stellar variability, and labels that were
+entered by hand.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import pandas as pd
 
 from task_spec.transits.curves import (
     HELD,
+    NEWEST_FIRST,
     OTHER_UNIT,
     SHORTEST,
     SHORTEST_EXPOSED_TWICE,
@@ -36,7 +38,7 @@ from task_spec.transits.sheet import draw_sheet
 Floats = np.ndarray[Any, Any]
 
 HIDDEN_OF_TARGETS = ["star", "place", "copy_of", "south", "label"]
-HIDDEN_OF_CURVES = ["true_band", "held", "swallowed"]
+HIDDEN_OF_CURVES = ["true_band", "newest_first", "held", "swallowed"]
 POLAR = 70  # beyond it a declination [degrees] is near a pole
 STRIP = 1.5  # within it a declination [degrees] is in the strip along the equator
 APART = np.cos(np.deg2rad(60 / 3600))  # the cosine of the least distance of two places
@@ -50,10 +52,11 @@ class Survey:
     physical star), ``place`` (index of the position), ``south`` (whether that is south of the
     equator) and ``copy_of`` (for a second extraction the target whose exposure it is, else "").
     ``curves``: curve_id, target_id, band, unit, t0, start (counted from 0), length, remark, in the
-    order of the file (that of ``flux`` is another), and the hidden ``true_band``, ``held`` (whether
-    the file repeats the last value where a point is missing) and ``swallowed`` (see
-    `with_remarks`). ``flux``: float32 of shape (sum of lengths + 1,), a NaN behind each curve, and
-    NaN where a point is missing. ``sheet``: see `draw_sheet`.
+    order of the file (that of ``flux`` is another), and the hidden ``true_band``, ``newest_first``
+    (whether its points are written from the last to the first), ``held`` (whether the file repeats
+    the value before it where a point is missing) and ``swallowed`` (see `with_remarks`). ``flux``:
+    float32 of shape (sum of lengths + 1,), a NaN behind each curve, and NaN where a point is
+    missing; each curve in the order in which it is written. ``sheet``: see `draw_sheet`.
     """
 
     targets: pd.DataFrame
@@ -303,11 +306,16 @@ def _exposures(
     stream = rng.spawn(1)[0]
     timings = stream.choice(list(Timing), len(copies))
     others = (stream.random(len(copies)) < OTHER_UNIT) & (copies["release"] == "DR2")
+    # From a stream of that stream, for the same reason. Of every survey the same share.
+    turned = stream.spawn(1)[0].permutation(len(copies)) < round(NEWEST_FIRST * len(copies))
     pairs = copies[["target_id", "copy_of"]].itertuples(index=False)
-    for (target_id, original), timing, other in zip(pairs, timings, others, strict=True):
+    for (target_id, original), timing, other, back in zip(
+        pairs, timings, others, turned, strict=True
+    ):
         chosen = found[original][rng.integers(len(found[original]))]
         unit = THE_OTHER[chosen.unit] if other else chosen.unit
-        found[target_id] = [extract_again(rng, chosen, noise, Timing(timing), unit)]
+        again = extract_again(rng, chosen, noise, Timing(timing), unit, newest_first=bool(back))
+        found[target_id] = [again]
     return found
 
 
@@ -319,8 +327,9 @@ def _tables(
     for target_id, curve in every:
         blank = curve.band == "W" and rng.random() < 0.25
         band = "" if blank else curve.band
-        rows.append((target_id, band, curve.unit, curve.t0(), len(curve.shape), curve.band))
-    names = ["target_id", "band", "unit", "t0", "length", "true_band"]
+        shown = (target_id, band, curve.unit, curve.t0(), len(curve.shape))
+        rows.append((*shown, curve.band, curve.newest_first))
+    names = ["target_id", "band", "unit", "t0", "length", "true_band", "newest_first"]
     table = pd.DataFrame(rows, columns=names)
     taken = table["length"] + 1  # a NaN behind each
     table.insert(4, "start", taken.cumsum() - taken)

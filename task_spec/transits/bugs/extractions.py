@@ -20,7 +20,10 @@ _SIGNIFICANCE = (
     "        shared, power = here @ seen.T, (mine.square() @ seen.T) * (here @ noise.square().T)\n"
     "        r = mine @ noise.T / power.clamp(min=1e-6).sqrt()\n"
 ) + _FISHER
-_LIMITS = "least=40, sigmas=4.4"
+_LIMITS = "least=40, sigmas=4.5"
+_BOTH_WAYS = (
+    "    own, alone = [*alone, *range(len(survey), len(points[0]))], np.append(alone, alone)\n"
+)
 _TIMINGS = "    for ahead in (0, 24, length[alone] // 2):\n"
 _FOUND = "        found |= within & ((shared >= least) & (significance > sigmas)).numpy()\n"
 _RETURNED = "    which, others = np.nonzero(found)\n"
@@ -143,6 +146,11 @@ SECOND_EXTRACTIONS = Bug(
             "both clocks, but each time is taken for that of a first point: a third of the pairs are "
             "timed by their middle point",
             (Edit("stars", _TIMINGS, "    for ahead in (0, 24):\n"),),
+            obvious=True,
+        ),
+        Repair(
+            "in the order in which they stand: curves that are written newest first are not found",
+            (Edit("stars", _BOTH_WAYS, "    own = alone\n"),),
             obvious=True,
         ),
         Repair(
