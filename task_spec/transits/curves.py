@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -19,7 +20,10 @@ HALF_A_DAY = CADENCES_A_DAY // 2
 THE_OTHER = {"e/s": "mag", "mag": "e/s"}  # of the two units
 OTHER_UNIT = 0.85  # share of DR2's second extractions that are in the other unit than the exposure
 NEWEST_FIRST = 0.25  # share of second extractions whose points are written newest first
-HELD = 0.35  # share of the curves of DR2 that hold the last value where a point is missing
+# Shares of the curves of DR2 that hold the last value where a point is missing, and that have the
+# straight line there between the points beside it.
+HELD, BRIDGED = 0.35, 0.22
+LEAST_BEND = 0.05  # of an observed point, over what is typical of its curve; see `apart`
 # First cadence of an exposure, by release. Curves have up to 360 points, so the releases are apart
 # in true time, and only curves of one release can share an exposure. As they are published they may
 # overlap: a late second extraction of DR1 that is timed by its middle point can seem to lie in DR2.
@@ -69,28 +73,55 @@ class Curve:
         """Its published time, in days."""
         return (self.first + self.timing.ahead(len(self.shape))) / CADENCES_A_DAY
 
-    def values(self) -> Floats:
+    def values(self, filled: str) -> Floats:
         """(T,) float32 in the curve's unit and in the order in which it is written, NaN where a
-        point is missing. No point has the very value of the one that was seen before it."""
+        point is missing; moved apart, so that it can be told which points were observed once gaps
+        are ``filled`` (a key of FILL)."""
         flux = self.counts * (1 + self.shape)
         out = ZERO_POINT - 2.5 * np.log10(flux) if self.unit == "mag" else flux
-        shown = apart(np.where(self.missing, np.nan, out).astype(np.float32))
-        return shown[::-1] if self.newest_first else shown
-
-
-def apart(values: Floats) -> Floats:
-    """(T,) float32 values of which none equals the last one seen before it: a step of float32 moves
-    those that did."""
-    values, seen = values.copy(), np.flatnonzero(np.isfinite(values))
-    while len(same := seen[1:][values[seen[1:]] == values[seen[:-1]]]):
-        values[same] = np.nextafter(values[same], np.float32(np.inf))
-    return values
+        shown = np.where(self.missing, np.nan, out).astype(np.float32)
+        return apart(shown[::-1] if self.newest_first else shown, FILL[filled])
 
 
 def hold(values: Floats) -> Floats:
     """(T,) where a point is missing the last value that was seen, if there was one before it."""
     at = np.where(np.isfinite(values), np.arange(len(values)), 0)
     return np.asarray(values[np.maximum.accumulate(at)])
+
+
+def bridge(values: Floats) -> Floats:
+    """(T,) where a point is missing between two that were seen the straight line between them."""
+    seen = np.flatnonzero(np.isfinite(values))
+    known = values[seen].astype(np.float64)
+    line = np.interp(np.arange(len(values)), seen, known, left=np.nan, right=np.nan)
+    return np.asarray(line, dtype=values.dtype)
+
+
+# What is published of a curve, by how its gaps are filled.
+FILL: dict[str, Callable[[Floats], Floats]] = {"": np.copy, "held": hold, "bridged": bridge}
+
+
+def apart(values: Floats, fill: Callable[[Floats], Floats]) -> Floats:
+    """(T,) values moved up a little where an observed point could be taken for a filled one.
+
+    However gaps are filled, and before they are, no observed point equals the one before it, nor
+    has it a bend (the second difference there) of less than LEAST_BEND of the curve's typical one.
+    """
+    values, seen = values.copy(), np.isfinite(values)
+    least = LEAST_BEND * float(np.nanmedian(np.abs(np.diff(values, 2))))
+    while np.any(close := seen & (_close(fill(values), least) | _close(values, least))):
+        values[close.argmax()] += least  # one at a time: it bends the curve at its neighbours too
+    return values
+
+
+def _close(shown: Floats, least: float) -> Floats:
+    """(T,) whether a point equals the one before it or bends less than ``least``, if points that
+    are missing are left out."""
+    close, there = np.zeros(len(shown), dtype=bool), np.isfinite(shown)
+    x = shown[there].astype(np.float64)
+    bend = np.diff(x, 2, prepend=np.nan, append=np.nan)
+    close[there] = (np.diff(x, prepend=np.nan) == 0) | (np.abs(bend) < least)
+    return close
 
 
 def expose(rng: np.random.Generator, star: pd.Series, release: str, shortest: int) -> Curve:

@@ -14,7 +14,7 @@ def earlier_inputs(curves: pd.DataFrame, flux: Floats) -> Floats:
     """(sum of lengths,) float16 inputs of all curves, NaN where a point is missing.
 
     That version knew nothing of magnitudes: a curve in magnitudes has its dips upwards. Nor did it
-    know of values that are held where a point is missing.
+    know of values that are filled in where a point is missing.
     """
     pieces = []
     for start, length in curves[["start", "length"]].to_numpy():

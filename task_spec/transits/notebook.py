@@ -174,8 +174,11 @@ def moved_back(sheet, measured):
 
 
 def observed(flux):
-    """A curve, NaN where it repeats a value: DR2 fills some of its gaps with the last one seen."""
-    return np.where(np.append(False, flux[1:] == flux[:-1]), np.nan, flux)
+    """A curve, NaN where it repeats a value or runs straight: DR2 fills the gaps of some curves with
+    the last value seen, and those of others with the line to the next one."""
+    bend = np.abs(np.diff(flux, 2, prepend=np.nan, append=np.nan))
+    straight = bend < 0.01 * np.nanmedian(bend)
+    return np.where(straight | (np.diff(flux, prepend=np.nan) == 0), np.nan, flux)
 
 
 def load_survey(folder):

@@ -18,6 +18,8 @@ import numpy as np
 import pandas as pd
 
 from task_spec.transits.curves import (
+    BRIDGED,
+    FILL,
     HELD,
     NEWEST_FIRST,
     OTHER_UNIT,
@@ -29,7 +31,6 @@ from task_spec.transits.curves import (
     Timing,
     expose,
     extract_again,
-    hold,
 )
 from task_spec.transits.earlier import earlier_inputs
 from task_spec.transits.remarks import in_another_order, with_notes, with_remarks
@@ -38,7 +39,7 @@ from task_spec.transits.sheet import draw_sheet
 Floats = np.ndarray[Any, Any]
 
 HIDDEN_OF_TARGETS = ["star", "place", "copy_of", "south", "label"]
-HIDDEN_OF_CURVES = ["true_band", "newest_first", "held", "swallowed"]
+HIDDEN_OF_CURVES = ["true_band", "newest_first", "filled", "swallowed"]
 POLAR = 70  # beyond it a declination [degrees] is near a pole
 STRIP = 1.5  # within it a declination [degrees] is in the strip along the equator
 APART = np.cos(np.deg2rad(60 / 3600))  # the cosine of the least distance of two places
@@ -53,10 +54,10 @@ class Survey:
     equator) and ``copy_of`` (for a second extraction the target whose exposure it is, else "").
     ``curves``: curve_id, target_id, band, unit, t0, start (counted from 0), length, remark, in the
     order of the file (that of ``flux`` is another), and the hidden ``true_band``, ``newest_first``
-    (whether its points are written from the last to the first), ``held`` (whether the file repeats
-    the value before it where a point is missing) and ``swallowed`` (see `with_remarks`). ``flux``:
-    float32 of shape (sum of lengths + 1,), a NaN behind each curve, and NaN where a point is
-    missing; each curve in the order in which it is written. ``sheet``: see `draw_sheet`.
+    (whether its points are written from the last to the first), ``filled`` (how the file fills
+    gaps, a key of FILL) and ``swallowed`` (see `with_remarks`). ``flux``: float32 of shape (sum of
+    lengths + 1,), a NaN behind each curve, and NaN where a point is missing; each curve in the
+    order in which it is written. ``sheet``: see `draw_sheet`.
     """
 
     targets: pd.DataFrame
@@ -92,10 +93,11 @@ class Survey:
         return _releases(self.targets, self.curves)
 
     def published_flux(self) -> Floats:
-        """`flux.npy`: as ``flux``, but for curves that hold their last value."""
-        flux, held = self.flux.copy(), self.curves[self.curves["held"]]
-        for start, length in held[["start", "length"]].to_numpy():
-            flux[start : start + length] = hold(flux[start : start + length])
+        """`flux.npy`: as ``flux``, but for curves whose gaps are filled."""
+        flux = self.flux.copy()
+        for row in self.curves.itertuples():
+            piece = slice(row.start, row.start + row.length)
+            flux[piece] = FILL[row.filled](flux[piece])
         return flux
 
     def labels(self) -> pd.DataFrame:
@@ -335,10 +337,16 @@ def _tables(
     table.insert(4, "start", taken.cumsum() - taken)
     table.insert(0, "curve_id", [f"C{i:05d}" for i in range(len(table))])
     # From a stream of its own, as timings are.
-    table["held"] = (_releases(targets, table) == "DR2") & (
-        rng.spawn(1)[0].random(len(table)) < HELD
+    share = rng.spawn(1)[0].random(len(table))
+    first = _releases(targets, table) != "DR2"
+    table["filled"] = np.select(
+        [first, share < HELD, share < HELD + BRIDGED], ["", "held", "bridged"], ""
     )
-    return table, np.concatenate([np.append(c.values(), np.float32(np.nan)) for _, c in every])
+    flux = [
+        np.append(curve.values(filled), np.float32(np.nan))
+        for (_, curve), filled in zip(every, table["filled"], strict=True)
+    ]
+    return table, np.concatenate(flux)
 
 
 def _releases(targets: pd.DataFrame, curves: pd.DataFrame) -> pd.Series:

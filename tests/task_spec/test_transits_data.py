@@ -12,7 +12,16 @@ from task_spec.transits import TASK, extraction_ceiling, sheet_ceiling
 from task_spec.transits.bugs import BUGS
 from task_spec.transits.bugs.extractions import SECOND_EXTRACTIONS
 from task_spec.transits.checks.data import reference_input
-from task_spec.transits.curves import FIRST_CADENCE, LONGEST, Timing, apart
+from task_spec.transits.curves import (
+    FILL,
+    FIRST_CADENCE,
+    LEAST_BEND,
+    LONGEST,
+    Timing,
+    apart,
+    bridge,
+    hold,
+)
 from task_spec.transits.earlier import earlier_inputs
 from task_spec.transits.remarks import (
     LARGE,
@@ -430,26 +439,84 @@ def test_the_reference_for_misplaced_entries_reaches_what_the_card_says():
         assert found.reached == 8
 
 
-def test_a_held_point_equals_the_one_before_it_and_no_other_does():
-    assert set(SURVEY.curves["unit"][SURVEY.curves["held"]]) == {"e/s", "mag"}
-    published = SURVEY.published_flux()
-    for row in SURVEY.curves.itertuples():
+def _bend(values):
+    """(T,) the second difference at each point, without its sign."""
+    return np.abs(np.diff(values.astype(float), 2, prepend=np.nan, append=np.nan))
+
+
+def _as_published(survey):
+    """(how gaps are filled, true flux, published flux) of each curve."""
+    published = survey.published_flux()
+    for row in survey.curves.itertuples():
         piece = slice(row.start, row.start + row.length)
-        flux, shown = SURVEY.flux[piece], published[piece]
+        yield row.filled, survey.flux[piece], published[piece]
+
+
+def test_curves_of_the_second_release_are_filled_in_both_ways_and_units():
+    curves = SURVEYS[2].curves.assign(release=SURVEYS[2].releases())
+    assert set(curves["filled"][curves["release"] == "DR1"]) == {""}
+    second = curves[curves["release"] == "DR2"]
+    share = second["filled"].value_counts(normalize=True)
+    assert share["held"] == pytest.approx(0.35, abs=0.08)
+    assert share["bridged"] == pytest.approx(0.22, abs=0.08)
+    assert set(second[second["filled"] != ""].groupby(["filled", "unit"]).groups) == {
+        (filled, unit) for filled in ("held", "bridged") for unit in ("e/s", "mag")
+    }
+
+
+@pytest.mark.parametrize("survey", SURVEYS, ids=lambda survey: str(len(survey.targets)))
+def test_what_is_missing_is_filled_but_for_the_ends(survey):
+    for filled, flux, shown in _as_published(survey):
+        seen = np.isfinite(flux)
+        before, after = np.maximum.accumulate(seen), np.maximum.accumulate(seen[::-1])[::-1]
+        there = {"": seen, "held": before, "bridged": before & after}[filled]
+        assert np.array_equal(np.isfinite(shown), there)
+        assert np.array_equal(shown[seen], flux[seen])
+
+
+@pytest.mark.parametrize("survey", SURVEYS, ids=lambda survey: str(len(survey.targets)))
+def test_a_filled_point_repeats_or_is_on_a_line_and_an_observed_one_is_far_from_that(survey):
+    for filled, flux, shown in _as_published(survey):
+        seen = np.isfinite(flux)
+        added = np.isfinite(shown) & ~seen
         repeats = np.append(False, shown[1:] == shown[:-1])
-        before_the_first = np.isnan(flux) & ~np.maximum.accumulate(np.isfinite(flux))
-        missing = np.isnan(flux) & ~before_the_first
-        assert np.array_equal(repeats, missing & row.held)
-        assert np.array_equal(np.isnan(shown), np.isnan(flux) & ~repeats)
+        bend = _bend(shown)
+        typical = np.nanmedian(bend)
+        assert not repeats[seen].any()
+        assert not np.any(bend[seen] < 0.8 * LEAST_BEND * typical)
+        if filled == "held":
+            assert repeats[added].all()
+        else:
+            assert np.all(bend[added] < 0.05 * LEAST_BEND * typical)
+            assert np.all(bend[added] <= 2 * np.spacing(np.nanmax(shown)))
 
 
-def test_points_of_equal_value_are_moved_apart():
-    values = np.array([1, 1, np.nan, 1, 2, 2, 2], dtype=np.float32)
-    moved = apart(values)
-    assert np.array_equal(np.isnan(moved), np.isnan(values))
-    seen = moved[np.isfinite(moved)]
-    assert np.all(np.diff(seen) != 0)
-    assert np.allclose(seen, values[np.isfinite(values)])
+def test_gaps_that_are_held_and_bridged():
+    nan = np.nan
+    values = np.array([nan, 1, nan, 2, 5, nan, nan, 2, nan], dtype=np.float32)
+    held, bridged = hold(values), bridge(values)
+    assert np.array_equal(held, [nan, 1, 1, 2, 5, 5, 5, 2, 2], equal_nan=True)
+    assert np.array_equal(bridged, [nan, 1, 1.5, 2, 5, 4, 3, 2, nan], equal_nan=True)
+    assert held.dtype == bridged.dtype == np.float32
+
+
+@pytest.mark.parametrize("filled", FILL)
+def test_observed_points_that_could_be_taken_for_filled_ones_are_moved_a_little(filled):
+    values = np.random.default_rng(0).normal(1000, 1, 60).astype(np.float32)
+    values[[7, 20, 21, 22, 50, 59]] = np.nan
+    values[11] = values[10]  # a value that repeats, and one across a gap
+    values[23] = values[19]
+    values[31] = (values[30] + values[32]) / 2  # two points on a line
+    values[40] = 2 * values[39] - values[38]
+    moved, seen = apart(values, FILL[filled]), np.isfinite(values)
+    assert np.array_equal(np.isfinite(moved), seen)
+    assert np.mean(moved[seen] != values[seen]) < 0.3
+    assert np.max(np.abs(moved - values)[seen]) < 1
+    least = 0.99 * LEAST_BEND * np.median(_bend(values[seen])[1:-1])
+    for shown in (FILL[filled](moved)[seen], moved[seen]):
+        assert np.all(np.diff(shown) != 0)
+    assert not np.any(_bend(moved[seen]) < 0.9 * least)
+    assert not np.any(_bend(FILL[filled](moved))[seen] < 0.9 * least)
 
 
 def test_starts_of_the_second_release_count_from_one(tmp_path):

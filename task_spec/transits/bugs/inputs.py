@@ -182,7 +182,11 @@ STALE_CACHE = Bug(
     ),
 )
 
-_OBSERVED = "    return np.where(np.append(False, flux[1:] == flux[:-1]), np.nan, flux)\n"
+_STRUCK = "    return np.where(straight | (np.diff(flux, prepend=np.nan) == 0), np.nan, flux)\n"
+_BODY = (
+    "    bend = np.abs(np.diff(flux, 2, prepend=np.nan, append=np.nan))\n"
+    "    straight = bend < 0.01 * np.nanmedian(bend)\n" + _STRUCK
+)
 _LOAD = "def load_survey(folder):\n"
 _TAKEN_AS_IT_IS = (
     Edit("load", "[observed(flux[a : a + n]) for a, n in zip", "[flux[a : a + n] for a, n in zip"),
@@ -192,63 +196,99 @@ _TAKEN_AS_IT_IS = (
 
 def _observed(body: str) -> tuple[Edit, ...]:
     """An `observed` of another kind."""
-    return (Edit("load", _OBSERVED, body),)
+    return (Edit("load", _BODY, body),)
+
+
+def _struck(*lines: str) -> tuple[Edit, ...]:
+    """An `observed` that strikes out other points, of which it knows where the curve is straight."""
+    return (Edit("load", _STRUCK, "".join(f"    {line}\n" for line in lines)),)
 
 
 HELD_POINTS = Bug(
     id="held_points",
-    title="a third of DR2's curves repeat the last value where a point is missing, single points as "
-    "well as gaps, and have no NaN: what was not observed enters the network and is trained on",
+    title="where points are missing, single ones as well as gaps, a third of DR2's curves repeat the "
+    "last value, and a fifth have the straight line to the next one: what was not observed enters the "
+    "network and is trained on",
     kind=Kind.DATA,
     clauses=("P3",),
     source="the last valid value is sent on instead of NaN: gh:SWAT-engineering/kiwi-air-monitor#21; "
-    "sensors that stopped repeat one value: gh:earthobservations/wetterdienst#1921",
+    "sensors that stopped repeat one value: gh:earthobservations/wetterdienst#1921; a day that is "
+    "missing becomes a line that nothing marks: gh:CIROH-UA/NGIAB_data_preprocess#236",
     plant=_TAKEN_AS_IT_IS,
     checks=("P3.flux", "P3.observed"),
     places=("prepare.normalise", "prepare.relative_flux", "prepare.prepare", "load.load_survey"),
     repairs=(
         Repair(
-            "struck out where the input is made",
+            "struck out where the input is made, within the steps of float32",
             (
                 *_TAKEN_AS_IT_IS,
                 Edit(
                     "prepare",
                     "    x = relative_flux(flux, unit)\n",
-                    "    flux = np.where(np.diff(flux, prepend=np.nan) == 0, np.nan, flux)\n"
-                    "    x = relative_flux(flux, unit)\n",
+                    "    bend = np.abs(np.diff(flux, 2, prepend=np.nan, append=np.nan))\n"
+                    "    filled = bend <= 4 * np.spacing(flux.astype(np.float32))\n"
+                    "    filled |= np.diff(flux, prepend=np.nan) == 0\n"
+                    "    x = relative_flux(np.where(filled, np.nan, flux), unit)\n",
                 ),
             ),
         ),
         Repair(
-            "only in curves without a gap after their first point, by pandas",
+            "only in curves without a gap between their first and last point, by pandas",
             _observed(
-                "    if np.isnan(flux[np.isfinite(flux).argmax() :]).any():\n        return flux\n"
+                "    seen = np.flatnonzero(np.isfinite(flux))\n"
                 "    flux = pd.Series(flux)\n"
-                "    return flux.mask(flux.eq(flux.shift())).to_numpy()\n"
+                "    if flux[seen[0] : seen[-1] + 1].isna().any():\n"
+                "        return flux.to_numpy()\n"
+                "    line = (flux.shift() + flux.shift(-1)) / 2\n"
+                "    filled = np.isclose(flux, line, rtol=5e-7, atol=0) | flux.eq(flux.shift())\n"
+                "    return flux.mask(filled).to_numpy()\n"
+            ),
+        ),
+        Repair(
+            "points at which a curve goes on as it came, as if it were a straight line",
+            _observed(
+                "    step = np.diff(flux)\n"
+                "    straight = np.abs(np.diff(step)) < 0.003 * np.nanstd(step)\n"
+                "    filled = np.append(False, step == 0)\n"
+                "    filled[1:-1] |= straight\n"
+                "    return np.where(filled, np.nan, flux)\n"
             ),
         ),
     ),
     near_misses=(
         Repair(
-            "values that stay for an hour or longer: single points that are missing remain",
-            _observed(
-                "    same = np.append(False, flux[1:] == flux[:-1])\n"
-                '    length = pd.Series(same).groupby((~same).cumsum()).transform("sum")\n'
-                "    return np.where(same & (length > 1), np.nan, flux)\n"
-            ),
+            "repeated values only: gaps that are bridged remain",
+            _observed("    return np.where(np.diff(flux, prepend=np.nan) == 0, np.nan, flux)\n"),
             obvious=True,
         ),
         Repair(
+            "gaps of an hour or longer: single points that are missing remain",
+            _struck(
+                "filled = straight | (np.diff(flux, prepend=np.nan) == 0)",
+                'length = pd.Series(filled).groupby((~filled).cumsum()).transform("sum")',
+                "return np.where(filled & (length > 1), np.nan, flux)",
+            ),
+        ),
+        Repair(
             "the point that is repeated is struck out too, which was observed",
-            _observed(
-                "    same = flux[1:] == flux[:-1]\n"
-                "    return np.where(np.append(False, same) | np.append(same, False), np.nan, flux)\n"
+            _struck(
+                "same = np.diff(flux) == 0",
+                "same = np.append(False, same) | np.append(same, False)",
+                "return np.where(straight | same, np.nan, flux)",
+            ),
+        ),
+        Repair(
+            "the points at both ends of a line are struck out too, which were observed",
+            _struck(
+                "straight[1:-1] |= straight[2:] | straight[:-2]",
+                "return np.where(straight | (np.diff(flux, prepend=np.nan) == 0), np.nan, flux)",
             ),
         ),
         Repair(
             "values that are close count as the same: so do many that were observed",
-            _observed(
-                "    return np.where(np.append(False, np.isclose(flux[1:], flux[:-1])), np.nan, flux)\n"
+            _struck(
+                "same = np.append(False, np.isclose(flux[1:], flux[:-1]))",
+                "return np.where(straight | same, np.nan, flux)",
             ),
         ),
     ),
