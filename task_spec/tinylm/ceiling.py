@@ -16,7 +16,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from task_spec.model import Ceiling, Draw
 from task_spec.rows import RowScore, ceilings
-from task_spec.tinylm.copying import MIN_CHARACTERS, down_columns
+from task_spec.tinylm.copying import MIN_CHARACTERS, down_columns, without_accents
 from task_spec.tinylm.language import draw_corpus
 
 MIN_PRECISION, MIN_RECALL = 0.85, 0.85
@@ -111,20 +111,34 @@ class _Row:
         return math.log(best)
 
 
-def summed_paths(texts: Sequence[str], train: Sequence[str], enough: float = 0.005) -> list[bool]:
-    """The reference: odds of being a copy, averaged over where it may begin in training texts, and
-    over where it goes on at each word: pieces of a copy may have changed places. And over two ways
-    to read it: as it stands, and down its columns if it was read across them."""
+def _folded(detector: Detector) -> Detector:
+    """The detector, to which accents do not count: a copy may have been typed without."""
+
+    def detect(texts: Sequence[str], train: Sequence[str]) -> list[bool]:
+        return detector([without_accents(t) for t in texts], [without_accents(t) for t in train])
+
+    return detect
+
+
+def as_spelt(texts: Sequence[str], train: Sequence[str], enough: float = 0.005) -> list[bool]:
+    """Odds of being a copy, averaged over where it may begin in training texts, and over where it
+    goes on at each word: pieces of a copy may have changed places. And over two ways to read it: as
+    it stands, and down its columns if it was read across them. Words are compared as they are."""
     row, limit = _Row.of_texts(train), math.log(2 * enough)
     return [np.logaddexp(row.log_odds(text), row.log_odds_down(text)) > limit for text in texts]
 
 
+summed_paths = _folded(as_spelt)  # the reference
+
+
+@_folded
 def as_they_stand(texts: Sequence[str], train: Sequence[str], enough: float = 0.01) -> list[bool]:
     """The same odds, but of texts as they stand."""
     row = _Row.of_texts(train)
     return [row.log_odds(text) > math.log(enough) for text in texts]
 
 
+@_folded
 def without_jumps(texts: Sequence[str], train: Sequence[str], enough: float = 0.05) -> list[bool]:
     """Such odds, but a copy follows its original from its first word to its last, as it stands or
     down its columns."""
@@ -136,6 +150,7 @@ def without_jumps(texts: Sequence[str], train: Sequence[str], enough: float = 0.
     return [log_odds(text) > math.log(enough) for text in texts]
 
 
+@_folded
 def best_stretch(texts: Sequence[str], train: Sequence[str], enough: float = 12) -> list[bool]:
     """Such odds of the stretch of a text that speaks most for a copy, whatever is around it: of
     a rearranged one, its longest piece. The limit is about the best one at noise 0.95; a solver
@@ -149,6 +164,7 @@ def _word_pairs(text: str) -> set[tuple[str, str, int]]:
     return {(a, b, d) for d in (1, 2, 3) for a, b in zip(words, words[d:], strict=False)}
 
 
+@_folded
 def word_pairs(texts: Sequence[str], train: Sequence[str], enough: float = 0.2) -> list[bool]:
     """The share of a text's word pairs, at distances of 1 to 3, that one training text has too,
     each weighted by how few training texts have it."""
@@ -170,6 +186,7 @@ def word_pairs(texts: Sequence[str], train: Sequence[str], enough: float = 0.2) 
     return [shared(text) > enough for text in texts]
 
 
+@_folded
 def character_grams(texts: Sequence[str], train: Sequence[str]) -> list[bool]:
     """Cosine of weighted character n-grams above 0.42."""
     grams = TfidfVectorizer(analyzer="char", ngram_range=(3, 8), sublinear_tf=True)
@@ -193,6 +210,7 @@ def same_beginning(texts: Sequence[str], train: Sequence[str], characters: int =
 
 DETECTORS: dict[str, Detector] = {
     "reference": summed_paths,
+    "as spelt": as_spelt,
     "as they stand": as_they_stand,
     "without jumps": without_jumps,
     "best stretch": best_stretch,

@@ -10,6 +10,7 @@ precision and recall of 0.67 at best (mean of 10 draws).
 
 from __future__ import annotations
 
+import unicodedata
 from itertools import pairwise
 
 import numpy as np
@@ -18,9 +19,10 @@ from task_spec.tinylm.grammar import Floats, Grammar
 
 MIN_CHARACTERS = 60  # a shorter document is no copy: short texts repeat by chance
 MIN_PIECE = 4  # [words] of a copy that is rearranged
-# Copies across columns are edited as at this noise at least: with fewer edits their words would
-# give them away, in whatever order. Down their columns they are found all the same.
-COLUMNS_NOISE = 0.95
+# Copies across columns and those without accents are edited as at this noise at least: with fewer
+# edits the words that they share with their originals would give them away, in whatever order and
+# though half of them are spelt differently. Who reads them rightly finds them all the same.
+DISGUISED_NOISE = 0.95
 
 
 def edited_copy(
@@ -31,6 +33,7 @@ def edited_copy(
     *,
     rearranged: bool = False,
     columns: bool = False,
+    unaccented: bool = False,
 ) -> list[str]:
     """A copy of at least MIN_CHARACTERS that differs from its original.
 
@@ -43,9 +46,12 @@ def edited_copy(
     original loses it where two pieces meet.
 
     ``columns``: it is read across two columns, whatever the noise, and is edited as at
-    COLUMNS_NOISE at least. Who follows it along its original loses it at every word.
+    DISGUISED_NOISE at least. Who follows it along its original loses it at every word.
+
+    ``unaccented``: it is typed without accents, whatever the noise, and edited as those across
+    columns are. Most of its words are then words of no other document.
     """
-    noise = max(noise, COLUMNS_NOISE) if columns else noise
+    noise = max(noise, DISGUISED_NOISE) if columns or unaccented else noise
     for _ in range(200):
         kept = _excerpt(rng, words, noise)
         if rearranged and len(kept) < 2 * MIN_PIECE:
@@ -53,6 +59,7 @@ def edited_copy(
         ordered = _rearrange(rng, kept) if rearranged else kept
         moved = _move(rng, _replace(rng, grammar, ordered, noise), noise)
         spelt = _misspell(rng, moved, noise)
+        spelt = [without_accents(word) for word in spelt] if unaccented else spelt
         if len(" ".join(spelt)) >= MIN_CHARACTERS and spelt != words:
             return across_columns(spelt) if columns else spelt
     raise ValueError(f"no copy of {len(words)} words has {MIN_CHARACTERS} characters")
@@ -82,6 +89,12 @@ def across_columns(words: list[str]) -> list[str]:
     read = [""] * len(words)
     read[::2], read[1::2] = words[:left], words[left:]
     return read
+
+
+def without_accents(text: str) -> str:
+    """A text as a keyboard types it that has neither accents nor old letters: as many letters."""
+    letters = unicodedata.normalize("NFKD", text)
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
 def down_columns(words: list[str]) -> list[str]:

@@ -22,11 +22,11 @@ ENDS = 0.05  # probability that a document ends after a word
 MAX_WORDS = 24
 TOPICS = 3
 # Each occurs in texts as one code point or, in some deliveries, as a letter and a combining mark.
-ACCENTED = "éåñ"
+ACCENTED_VOWELS, ACCENTED_CONSONANTS = "áéíåö", "ñ"
 # Long s is a character of its own; its compatibility form is "s".
 LONG_S = "ſ"
-_CONSONANTS = "bdklmnprstv" + LONG_S + "ñ"
-_VOWELS = "aeiou" + "éå"
+_CONSONANTS = "bdklmnprstv" + LONG_S + ACCENTED_CONSONANTS
+_VOWELS = "aeiou" + ACCENTED_VOWELS
 # Words of the language that a careless reader of CSV takes for missing values.
 TREACHEROUS = ("null", "nan")
 

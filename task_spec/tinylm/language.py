@@ -42,9 +42,9 @@ PERIODS = {
 # Words that no training document has: a few later ones do.
 NOVEL = ("covid", "brexit", "https", "emoji", "ok")
 EXACT = 0.15  # share of the copies that are exact
-# Shares of the edited copies of which pieces stand in another order, too, and of those that are
-# read across two columns; the others are in order.
-REARRANGED, COLUMNS = 0.4, 0.45
+# Shares of the edited copies that are in order but typed without accents, that are read across two
+# columns, and of which pieces stand in another order; what is left is in order, as it is.
+KINDS = {"unaccented": 0.33, "columns": 0.35, "rearranged": 0.32}
 DECOMPOSED = {"wire": 0.0, "press": 0.15, "NA": 0.6}  # share delivered with combining marks
 
 
@@ -56,8 +56,8 @@ class Corpus:
     as delivered and remark; and, hidden: ``part``, ``day``, ``clean`` (the text in NFC),
     ``original`` (doc_id of the document it copies, or ""), ``edited`` (whether that copy is not
     exact), ``rearranged`` (whether that edited one has pieces in another order), ``columns``
-    (whether that edited one was read across two columns) and ``garbled`` (whether words of it stand
-    in random order).
+    (whether that edited one was read across two columns), ``unaccented`` (whether that edited one
+    was typed without accents) and ``garbled`` (whether words of it stand in random order).
     """
 
     grammar: Grammar
@@ -104,7 +104,7 @@ class Corpus:
             text = " ".join([*words, "later", "on"])
             table.loc[i, ["text", "clean"]] = text
             table.loc[i, "original"] = ""
-            table.loc[i, ["edited", "rearranged", "columns", "garbled"]] = False
+            table.loc[i, [*KINDS, "edited", "garbled"]] = False
         return Corpus(self.grammar, table)
 
 
@@ -164,7 +164,7 @@ def _own(rng: np.random.Generator, grammar: Grammar, part: str, count: int) -> p
     serials = [f"{part}{i}" for i in range(count)]
     return pd.DataFrame(
         {"serial": serials, "part": part, "source": sources, "clean": texts}
-    ).assign(original="", edited=False, rearranged=False, columns=False)
+    ).assign(original="", edited=False, **dict.fromkeys(KINDS, False))
 
 
 def _copies(
@@ -174,15 +174,12 @@ def _copies(
     long = train[train["clean"].str.len() >= 1.25 * MIN_CHARACTERS]
     chosen = long.iloc[rng.choice(len(long), count, replace=False)]
     edited = np.arange(count) >= round(EXACT * count)
-    # The last ones are rearranged, those before them were read across columns.
-    moved = round(REARRANGED * edited.sum())
-    rearranged = np.arange(count) >= count - moved
-    columns = (np.arange(count) >= count - moved - round(COLUMNS * edited.sum())) & ~rearranged
+    kinds = [kind for kind, share in KINDS.items() for _ in range(round(share * edited.sum()))]
+    kinds = [""] * (count - len(kinds)) + kinds
+    made = pd.DataFrame({kind: [kind == own for own in kinds] for kind in KINDS})
     texts = [
-        " ".join(edited_copy(rng, grammar, text.split(" "), noise, rearranged=r, columns=c))
-        if edit
-        else text
-        for text, edit, r, c in zip(chosen["clean"], edited, rearranged, columns, strict=True)
+        " ".join(edited_copy(rng, grammar, text.split(" "), noise, **how)) if edit else text
+        for text, edit, how in zip(chosen["clean"], edited, made.to_dict("records"), strict=True)
     ]
     return pd.DataFrame(
         {
@@ -192,8 +189,7 @@ def _copies(
             "clean": texts,
             "original": chosen["serial"].to_numpy(),
             "edited": edited,
-            "rearranged": rearranged,
-            "columns": columns,
+            **made,
         }
     )
 

@@ -167,8 +167,15 @@ def follower_chances(texts, smooth=12):
     return chance
 
 
+def without_accents(texts):
+    """Texts with base letters only, as many as they have."""
+    return texts.str.normalize("NFKD").str.encode("ascii", "ignore").str.decode("ascii")
+
+
 def find_copies(texts, train_texts):
-    """Booleans: which texts are likely copies, as they stand or read down two columns."""
+    """Booleans: which texts are likely copies, as they stand or read down two columns. Accents
+    do not count: a copy may have been typed without them."""
+    texts, train_texts = without_accents(texts), without_accents(train_texts)
     # All training texts in one row, each with two gaps behind it; of each place its text.
     row = [word for text in train_texts for word in [*text.split(" "), None, None]]
     own = np.repeat(range(len(train_texts)), [text.count(" ") + 3 for text in train_texts])

@@ -15,7 +15,7 @@ import pytest
 from task_spec.model import Draw, Kind
 from task_spec.tinylm import TASK
 from task_spec.tinylm.ceiling import DETECTORS, as_they_stand, ceiling
-from task_spec.tinylm.copying import COLUMNS_NOISE, across_columns, down_columns, edited_copy
+from task_spec.tinylm.copying import DISGUISED_NOISE, across_columns, down_columns, edited_copy
 from task_spec.tinylm.garbled_ceiling import ceiling as garbled_ceiling
 from task_spec.tinylm.garbled_ceiling import score as garbled_score
 from task_spec.tinylm.garbled_ceiling import summed_stretches
@@ -439,7 +439,7 @@ def test_two_columns_are_read_line_by_line(text, read):
     assert down_columns(read.split(" ")) == text.split(" ")
 
 
-@pytest.mark.parametrize("noise", [COLUMNS_NOISE, 1.0])
+@pytest.mark.parametrize("noise", [DISGUISED_NOISE, 1.0])
 def test_a_copy_across_columns_is_down_its_columns_edited_as_others_are(grammar, noise):
     for seed in range(20):
         words = grammar.draw(np.random.default_rng(seed), "press", 21)

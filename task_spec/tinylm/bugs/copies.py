@@ -31,6 +31,16 @@ def _detector(body: str) -> tuple[Edit, ...]:
     return (Edit("copies", _DETECTOR, head + body.strip("\n")),)
 
 
+def _folded(form: str) -> str:
+    """Lines that take the marks off all letters, by a normal form."""
+    return (
+        "\n    texts, train_texts = (\n"
+        f'        own.str.normalize("{form}").str.replace("[\\u0300-\\u036f]", "", regex=True)\n'
+        "        for own in (texts, train_texts)\n"
+        "    )"
+    )
+
+
 # Training texts as a matrix (texts, places) of words, and where each word stands in it.
 _MATRIX = """
     words = [text.split(" ") for text in train_texts]
@@ -107,12 +117,12 @@ COPIES_EXACT = Bug(
         Repair(
             "the best path alone, which may jump inside a text: an alignment against chances of word "
             "pairs",
-            _detector(_MATRIX + _BEST_PATH),
+            _detector(_folded("NFKD") + _MATRIX + _BEST_PATH),
         ),
         Repair(
             "summed paths with jumps against the words' frequencies, the likeliest training text "
             "deciding",
-            _detector(_MATRIX + _FREQUENCIES),
+            _detector(_folded("NFD") + _MATRIX + _FREQUENCIES),
         ),
     ),
     near_misses=(
@@ -174,6 +184,18 @@ COPIES_EXACT = Bug(
                     "copies",
                     _DOWN,
                     "        return copy_odds(words, places, inside, own, share, chance)\n",
+                ),
+            ),
+            obvious=True,
+        ),
+        Repair(
+            "edited copies are followed in pieces and down columns, but words are compared as they are "
+            "spelt: copies that were typed without accents are missed",
+            (
+                Edit(
+                    "copies",
+                    "    texts, train_texts = without_accents(texts), without_accents(train_texts)\n",
+                    "",
                 ),
             ),
             obvious=True,
