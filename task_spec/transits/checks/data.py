@@ -164,7 +164,7 @@ def _wrongly_joined(survey: Survey, stars: Mapping[str, int]) -> list[bool]:
     return list(true.groupby(group, dropna=False).transform("nunique") > 1)
 
 
-@check("P17.joined", f"at least {MIN_JOINED:.0%} of the pairs", ALL)
+@check("P17.joined", f"at least {MIN_JOINED:.0%} of the pairs", FULL)
 def joined(e: Evidence) -> Measurement:
     """Pairs of targets that share an exposure, of the run's survey and of a hidden one: are they
     one star for `stars_of_targets`, and in one part?"""
@@ -173,7 +173,7 @@ def joined(e: Evidence) -> Measurement:
     return at_least(float(np.mean(own + hidden)), MIN_JOINED, "share of pairs in one star and part")
 
 
-@check("P17.apart", f"at most {MAX_WRONGLY_JOINED:.0%} of the targets", ALL)
+@check("P17.apart", f"at most {MAX_WRONGLY_JOINED:.0%} of the targets", FULL)
 def apart(e: Evidence) -> Measurement:
     """Targets that `stars_of_targets` joins with one of another star."""
     own = _wrongly_joined(e.truth.survey, e.claims["stars"])
@@ -181,7 +181,7 @@ def apart(e: Evidence) -> Measurement:
     return at_most(float(np.mean(own + hidden)), MAX_WRONGLY_JOINED, "share of targets")
 
 
-@check("P18.labels", f"at most {MAX_WRONG_LABELS} targets", ALL)
+@check("P18.labels", f"at most {MAX_WRONG_LABELS} targets", FULL)
 def labels(e: Evidence) -> Measurement:
     """Labels of the run's own curves against the true ones. What is left as it is, a run or the two
     pages, has at least 12 wrong ones, and so has the run of two columns if it is moved up a row."""
