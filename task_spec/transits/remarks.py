@@ -29,8 +29,8 @@ UNCLOSED = (
 REMARKED, OF_THEM_MARKED = 0.15, 0.15  # shares of the curves, and of the remarks
 SAME_STAR = "same star as {}"
 # Shares of the stars seen by both releases that a remark tells of: of those whose positions are
-# alike once units are, and of those that lie mirrored at the equator (but two at least of each).
-NOTED, NOTED_MIRRORED = 0.06, 0.25
+# alike once units are, and of those that lie mirrored at the equator (but three at least of each).
+NOTED, NOTED_MIRRORED = 0.04, 0.35
 LARGE = 600  # curves of a survey that counts as large
 STRETCHES = 2  # of rows that are swallowed, in a large survey; in others one or two
 SWALLOWED = {True: (12, 25), False: (8, 15)}  # rows of a stretch, by whether the survey is large
@@ -116,7 +116,7 @@ def with_notes(
     mirrored = pairs["south_x"] & (pairs["dec_x"] > 0)
     remark = curves["remark"].copy()
     for group, share in ((pairs[mirrored], NOTED_MIRRORED), (pairs[~mirrored], NOTED)):
-        number = min(len(group), max(2, round(share * len(group))))
+        number = min(len(group), max(3, round(share * len(group))))
         chosen = group.sample(number, random_state=rng)
         remark[chosen["row"]] = [SAME_STAR.format(other) for other in chosen["target_id_y"]]
     return curves.assign(remark=remark)
