@@ -30,7 +30,7 @@ REMARKED, OF_THEM_MARKED = 0.15, 0.15  # shares of the curves, and of the remark
 SAME_STAR = "same star as {}"
 # Shares of the stars seen by both releases that a remark tells of: of those whose positions are
 # alike once units are, and of those that lie mirrored at the equator (but three at least of each).
-NOTED, NOTED_MIRRORED = 0.04, 0.35
+NOTED, NOTED_MIRRORED = 0.04, 0.3
 LARGE = 600  # curves of a survey that counts as large
 STRETCHES = 2  # of rows that are swallowed, in a large survey; in others one or two
 SWALLOWED = {True: (12, 25), False: (8, 15)}  # rows of a stretch, by whether the survey is large

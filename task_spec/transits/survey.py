@@ -183,7 +183,7 @@ def _positions(rng: np.random.Generator, stars: int) -> Floats:
 
 
 def _with_a_strip(rng: np.random.Generator, positions: Floats) -> Floats:
-    """The same (n, 2) positions, but half of those far from the poles, and whatever was there
+    """The same (n, 2) positions, but 70% of those far from the poles, and whatever was there
     already, are moved to a strip along the equator.
 
     No two are closer than 60 arcsec, even if one of them is mirrored at the equator: so a lost
@@ -191,7 +191,7 @@ def _with_a_strip(rng: np.random.Generator, positions: Floats) -> Floats:
     """
     positions = positions.copy()
     dec = np.abs(positions[:, 1])
-    moved = (dec < STRIP) | (dec < POLAR) & (rng.random(len(positions)) < 0.5)
+    moved = (dec < STRIP) | (dec < POLAR) & (rng.random(len(positions)) < 0.7)
     for i in np.flatnonzero(moved):
         others = np.delete(positions, i, axis=0)
         others = np.concatenate([others, others * [1, -1]])
