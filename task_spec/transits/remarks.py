@@ -27,10 +27,12 @@ UNCLOSED = (
     '"old flat field',
 )
 REMARKED, OF_THEM_MARKED = 0.15, 0.15  # shares of the curves, and of the remarks
-SAME_STAR = "same star as {}"
-# Shares of the stars seen by both releases that a remark tells of: of those whose positions are
-# alike once units are, and of those that lie mirrored at the equator (but three at least of each).
-NOTED, NOTED_MIRRORED = 0.04, 0.3
+SAME_STAR, SAME_EXPOSURE = "same star as {}", "same exposure as {}"
+# Shares of what was seen twice that a remark tells of, but three at least: of the stars in both
+# releases whose positions are alike once units are, and of those mirrored at the equator; and of the
+# second extractions in the order of time, and of those written newest first.
+NOTED = {"alike": 0.04, "mirrored": 0.3, "oldest first": 0.06, "newest first": 0.15}
+LEAST_NOTED = 3
 LARGE = 600  # curves of a survey that counts as large
 STRETCHES = 2  # of rows that are swallowed, in a large survey; in others one or two
 SWALLOWED = {True: (12, 25), False: (8, 15)}  # rows of a stretch, by whether the survey is large
@@ -107,18 +109,27 @@ def _harmless(rng: np.random.Generator, rows: int) -> list[str]:
 def with_notes(
     rng: np.random.Generator, curves: pd.DataFrame, targets: pd.DataFrame
 ) -> pd.DataFrame:
-    """The curves, of which a few that had no remark name the target that is the same star in the
-    other release. It is how those can be told whose declination lost its sign."""
-    own = targets[targets["copy_of"] == ""]
-    pairs = own[own["release"] == "DR2"].merge(own[own["release"] == "DR1"], on="star")
+    """The curves, of which a few that had no remark name the other target of a star that was seen
+    by both releases, or the target whose exposure they are a second extraction of.
+
+    It is how those can be told whose declination lost its sign, and what is written newest first.
+    """
     free = curves[curves["remark"] == ""].drop_duplicates("target_id").reset_index(names="row")
-    pairs = pairs.merge(free[["target_id", "row"]], left_on="target_id_x", right_on="target_id")
-    mirrored = pairs["south_x"] & (pairs["dec_x"] > 0)
+    free = free.merge(targets, on="target_id")
+    own, again = free[free["copy_of"] == ""], free[free["copy_of"] != ""]
+    before = targets[(targets["copy_of"] == "") & (targets["release"] == "DR1")]
+    seen = own[own["release"] == "DR2"].merge(before, on="star", suffixes=("", "_before"))
+    mirrored, turned = seen["south"] & (seen["dec"] > 0), again["newest_first"]
     remark = curves["remark"].copy()
-    for group, share in ((pairs[mirrored], NOTED_MIRRORED), (pairs[~mirrored], NOTED)):
-        number = min(len(group), max(3, round(share * len(group))))
+    for group, share, text, other in (
+        (seen[mirrored], NOTED["mirrored"], SAME_STAR, "target_id_before"),
+        (seen[~mirrored], NOTED["alike"], SAME_STAR, "target_id_before"),
+        (again[turned], NOTED["newest first"], SAME_EXPOSURE, "copy_of"),
+        (again[~turned], NOTED["oldest first"], SAME_EXPOSURE, "copy_of"),
+    ):
+        number = min(len(group), max(LEAST_NOTED, round(share * len(group))))
         chosen = group.sample(number, random_state=rng)
-        remark[chosen["row"]] = [SAME_STAR.format(other) for other in chosen["target_id_y"]]
+        remark[chosen["row"]] = [text.format(target) for target in chosen[other]]
     return curves.assign(remark=remark)
 
 

@@ -25,6 +25,8 @@ from task_spec.transits.curves import (
 from task_spec.transits.earlier import earlier_inputs
 from task_spec.transits.remarks import (
     LARGE,
+    LEAST_NOTED,
+    SAME_EXPOSURE,
     SAME_STAR,
     STRETCHES,
     SWALLOWED,
@@ -347,19 +349,32 @@ def test_a_mark_is_usual_in_remarks_and_few_of_them_lose_rows():
     assert remarks.str.contains('"').sum() > 8 * STRETCHES
 
 
+def _noted(survey, text):
+    """Where a remark of that kind stands, and the target that it names: a row each, in two tables."""
+    before = text.format("")
+    noted = survey.curves[survey.curves["remark"].str.startswith(before)]
+    targets = survey.targets.set_index("target_id", drop=False)
+    named = noted["remark"].str.removeprefix(before)
+    here = targets.loc[noted["target_id"]].assign(newest_first=noted["newest_first"].to_numpy())
+    return here.reset_index(drop=True), targets.loc[named].reset_index(drop=True)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_a_few_remarks_name_the_same_star_and_some_of_them_where_a_sign_was_lost(seed):
-    survey = draw_survey(seed, noise=0.95)
-    before = SAME_STAR.format("")
-    noted = survey.curves[survey.curves["remark"].str.startswith(before)]
-    assert 6 <= len(noted) <= 12
-    targets = survey.targets.set_index("target_id")
-    here = targets.loc[noted["target_id"]].reset_index()
-    there = targets.loc[noted["remark"].str.removeprefix(before)].reset_index()
+    here, there = _noted(draw_survey(seed, noise=0.95), SAME_STAR)
+    assert 6 <= len(here) <= 12
     assert (here["star"] == there["star"]).all()
     assert (here["release"] == "DR2").all() and (there["release"] == "DR1").all()
     lost = (here["dec"] * there["dec"] < 0) & (here["south"] == there["south"])
-    assert lost.sum() >= 3
+    assert lost.sum() >= LEAST_NOTED
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_few_remarks_name_the_same_exposure_and_some_of_them_are_newest_first(seed):
+    here, there = _noted(draw_survey(seed, noise=0.95), SAME_EXPOSURE)
+    assert 6 <= len(here) <= 10
+    assert (here["copy_of"] == there["target_id"]).all()
+    assert LEAST_NOTED <= here["newest_first"].sum() < len(here)
 
 
 def test_no_row_of_an_exposure_that_was_extracted_twice_is_lost():
