@@ -28,11 +28,11 @@ UNCLOSED = (
 )
 REMARKED, OF_THEM_MARKED = 0.15, 0.15  # shares of the curves, and of the remarks
 SAME_STAR, SAME_EXPOSURE = "same star as {}", "same exposure as {}"
-# Shares of what was seen twice that a remark tells of, but three at least: of the stars in both
-# releases whose positions are alike once units are, and of those mirrored at the equator; and of the
-# second extractions in the order of time, and of those written newest first.
+# Shares of what was seen twice that a remark tells of: of the stars in both releases whose positions
+# are alike once units are, and of those mirrored at the equator; of the second extractions in the
+# order of time, and of those written newest first.
 NOTED = {"alike": 0.04, "mirrored": 0.3, "oldest first": 0.06, "newest first": 0.15}
-LEAST_NOTED = 3
+LEAST_NOTED = 3  # of each, if there are so many
 LARGE = 600  # curves of a survey that counts as large
 STRETCHES = 2  # of rows that are swallowed, in a large survey; in others one or two
 SWALLOWED = {True: (12, 25), False: (8, 15)}  # rows of a stretch, by whether the survey is large

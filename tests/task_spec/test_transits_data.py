@@ -350,7 +350,7 @@ def test_a_mark_is_usual_in_remarks_and_few_of_them_lose_rows():
 
 
 def _noted(survey, text):
-    """Where a remark of that kind stands, and the target that it names: a row each, in two tables."""
+    """Targets with a remark of that kind, and those that it names."""
     before = text.format("")
     noted = survey.curves[survey.curves["remark"].str.startswith(before)]
     targets = survey.targets.set_index("target_id", drop=False)
