@@ -90,9 +90,9 @@ def _moved_back(values: Floats, ahead: Floats) -> Floats:
 def _correlation(
     own: Floats, values: Floats, ahead: Floats, clip: float = 3.0, least: int = 40
 ) -> tuple[Floats, Floats]:
-    """(curves, curves) correlation of a curve, which is published ``ahead`` (curves,) cadences
-    late, with each other one, 0 where they have fewer than ``least`` points in common, and how
-    many they have. ``own``: its values, as they stand or turned round."""
+    """(n, curves) correlation of some curves ``own`` (n, cadences), as they stand or turned round,
+    which are published ``ahead`` (n,) cadences late, with each curve, 0 where they have fewer than
+    ``least`` points in common, and how many they have."""
     x, seen = _standard(values, clip)
     mine, here = (_moved_back(y, ahead) for y in _standard(own, clip))
     shared, power = here @ seen.T, (mine**2 @ seen.T) * (here @ (x**2).T)
@@ -111,6 +111,11 @@ def _same(values: Iterable[Any]) -> Floats:
     return np.asarray(column[:, None] == column)
 
 
+def _alone(survey: Survey) -> Floats:
+    """(curves,) whether a curve is its target's only one."""
+    return np.asarray(~survey.curves["target_id"].duplicated(keep=False))
+
+
 def _fits(survey: Survey, ahead: Floats, same: Sequence[str]) -> Floats:
     """(curves, curves) whether the first may be a second extraction of the second: it is its
     target's only curve, the ``same`` as it in some columns, and within the time of the second, if
@@ -118,8 +123,7 @@ def _fits(survey: Survey, ahead: Floats, same: Sequence[str]) -> Floats:
     curves = survey.curves
     first, length = _first(survey), curves["length"].to_numpy()
     true = (first - ahead)[:, None]
-    alone = ~curves["target_id"].duplicated(keep=False).to_numpy()
-    fits = (true >= first) & (true + length[:, None] <= first + length) & alone[:, None]
+    fits = (true >= first) & (true + length[:, None] <= first + length) & _alone(survey)[:, None]
     for column in same:
         fits &= _same(curves[column].replace("", "W"))
     return np.asarray(fits & ~_same(curves["target_id"]))
@@ -149,13 +153,15 @@ def three_timings(
     second extraction and its exposure have in common, among all pairs that the protocol admits."""
     white = _whitened(_on_grid(survey))
     # Turned first: what the points before foretell is not what those behind do.
-    ways = [_whitened(_on_grid(survey, turned=True)) if back else white for back in turned]
-    z = []
-    for timing in timings:
+    alone = _alone(survey)
+    ways = [_whitened(_on_grid(survey, turned=back)[alone]) for back in turned]
+    trials = list(product(timings, ways))
+    z = np.zeros((len(trials), *2 * [len(white)]))
+    for of_trial, (timing, own) in zip(z, trials, strict=True):
         ahead = _ahead(survey, timing)
-        fits = _fits(survey, ahead, same)
-        z += [np.where(fits, _fisher(*_correlation(own, white, ahead)), 0) for own in ways]
-    return _beyond_chance(survey, np.stack(z))
+        fits = _fits(survey, ahead, same)[alone]
+        of_trial[alone] = fits * _fisher(*_correlation(own, white, ahead[alone]))
+    return _beyond_chance(survey, z)
 
 
 def times_as_written(survey: Survey) -> Found:

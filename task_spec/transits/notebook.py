@@ -259,7 +259,7 @@ def on_grid(rows, first, size):
     return rows.gather(1, column.clamp(0, rows.shape[1] - 1)) * there
 
 
-def same_exposure(survey, least=40, sigmas=4.5):
+def same_exposure(survey, least=40, sigmas=4.4):
     """(2, n) rows of curves whose noise is the same: it correlates over the time they share. The
     first is the only curve of its target and lies within the time of the second, if its `t0` is
     that of its first point, or is ahead of it: by half a day, where days are counted from noon, or

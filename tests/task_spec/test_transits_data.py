@@ -1,12 +1,14 @@
 """The data of `transits`: what is written, what is hidden, and what the row bugs touch."""
 
 import csv
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from task_spec.model import Draw
+from task_spec.model import Draw, Evidence
 from task_spec.rows import RowScore
 from task_spec.transits import TASK, extraction_ceiling, sheet_ceiling
 from task_spec.transits.bugs import BUGS
@@ -17,6 +19,8 @@ from task_spec.transits.curves import (
     FIRST_CADENCE,
     LEAST_BEND,
     LONGEST,
+    NEWEST_FIRST,
+    Curve,
     Timing,
     apart,
     bridge,
@@ -73,10 +77,12 @@ def _extracted_twice(survey):
     return list(zip(copies["target_id"], copies["copy_of"], strict=True))
 
 
-def _correlation(survey, copy, original, timing):
+def _correlation(survey, copy, original, timing, *, turned=None):
     """The highest correlation of flux with one of the original's curves of the same band, all of
-    the time of which holds the copy's, if the copy is timed in that way; -1 if there is none."""
+    the time of which holds the copy's, if the copy is timed in that way; -1 if there is none.
+    ``turned``: whether to turn the copy round; left out, it is turned if it is written that way."""
     ((mine, flux),) = _flux(survey, copy)
+    flux = flux[::-1] if (mine.newest_first if turned is None else turned) else flux
     best = -1.0
     for row, other in _flux(survey, original):
         at = round(48 * (mine.t0 - row.t0)) - timing.ahead(mine.length)
@@ -104,6 +110,55 @@ def test_a_second_extraction_has_the_same_light_at_its_start_from_midnight_or_no
     assert np.all(r.max(axis=1) > 0.8)
     share = np.bincount(r.argmax(axis=1), minlength=3) / len(pairs)
     assert np.all((share > 0.15) & (share < 0.55))
+
+
+def test_a_quarter_of_the_second_extractions_and_no_other_curve_is_written_newest_first():
+    for survey in SURVEYS:
+        pairs, curves = _extracted_twice(survey), survey.curves
+        turned = set(curves["target_id"][curves["newest_first"]])
+        assert len(turned) == curves["newest_first"].sum() == round(NEWEST_FIRST * len(pairs))
+        assert turned <= {copy for copy, _ in pairs}
+
+
+def test_who_reads_a_curve_in_the_wrong_order_finds_no_exposure_at_any_timing():
+    survey = draw_survey(4)
+    written = survey.curves.set_index("target_id")["newest_first"]
+    wrong = [
+        max(_correlation(survey, *pair, t, turned=not written[pair[0]]) for t in Timing)
+        for pair in _extracted_twice(survey)
+    ]
+    assert np.mean(np.array(wrong) > 0.8) < 0.1
+
+
+def test_newest_first_is_the_same_curve_turned_round_at_the_same_time():
+    flux, missing = np.linspace(0, 0.1, 5), np.array([False, True, False, False, False])
+    curve = Curve("W", "e/s", 7, 100.0, flux, 0.1, missing, Timing.MIDDLE)
+    turned = replace(curve, newest_first=True)
+    assert np.array_equal(turned.values(), curve.values()[::-1], equal_nan=True)
+    assert turned.t0() == curve.t0()
+
+
+def _as_evidence(survey, inputs):
+    """What a run tells of a hidden survey whose curves it prepared: inputs (2, T) by curve_id."""
+    prepared = [[curve, 0, x.shape[1]] for curve, x in inputs.items()]
+    arrays = {"prepared": np.concatenate(list(inputs.values()), axis=1)}
+    return Evidence("fresh", SimpleNamespace(hidden=survey), {"prepared": prepared}, arrays)
+
+
+@pytest.mark.parametrize(
+    ("turns", "passes"), [("none", True), ("newest_first", True), ("oldest_first", False)]
+)
+def test_a_curve_may_enter_turned_round_only_if_it_is_written_newest_first(turns, passes):
+    inputs = {}
+    for row in SURVEY.curves.itertuples():
+        flux = SURVEY.flux[row.start : row.start + row.length]
+        x = np.stack([reference_input(flux, row.unit), np.isfinite(flux)])
+        order = "newest_first" if row.newest_first else "oldest_first"
+        inputs[row.curve_id] = x[:, ::-1] if turns == order else x
+    evidence = _as_evidence(SURVEY, inputs)
+    for check in ("P3.flux", "P3.observed"):
+        (found,) = (c for c in TASK.checks if c.id == check)
+        assert found.measure(evidence, {}).passed == passes
 
 
 def test_the_second_release_lost_the_sign_of_minus_zero_degrees_and_the_truth_knows_it():
@@ -405,7 +460,7 @@ def test_score_of_a_list():
     assert RowScore.of(set(), {("a",)}).precision == 0
 
 
-def test_only_who_knows_the_three_timings_finds_second_extractions_at_the_hardest_level():
+def test_only_who_knows_timings_and_orders_finds_second_extractions_at_the_hardest_level():
     draws = [Draw(seed, TASK.level("extreme").noise) for seed in (9, 10)]
     assert extraction_ceiling.ceiling(draws)[0].reached == 2
     for detector in set(extraction_ceiling.DETECTORS) - {"reference"}:
@@ -413,9 +468,10 @@ def test_only_who_knows_the_three_timings_finds_second_extractions_at_the_hardes
 
 
 @pytest.mark.parametrize(
-    ("detector", "share"), [("times as written", 1 / 3), ("two clocks", 2 / 3)]
+    ("detector", "share"),
+    [("times as written", 1 / 3), ("two clocks", 2 / 3), ("as they stand", 1 - NEWEST_FIRST)],
 )
-def test_a_detector_finds_the_second_extractions_whose_timing_it_knows(detector, share):
+def test_a_detector_finds_the_second_extractions_that_it_knows_of(detector, share):
     got = extraction_ceiling.score(Draw(9, 0.0), detector)
     assert got.precision > 0.9
     assert got.recall == pytest.approx(share, abs=0.17)

@@ -20,7 +20,7 @@ _SIGNIFICANCE = (
     "        shared, power = here @ seen.T, (mine.square() @ seen.T) * (here @ noise.square().T)\n"
     "        r = mine @ noise.T / power.clamp(min=1e-6).sqrt()\n"
 ) + _FISHER
-_LIMITS = "least=40, sigmas=4.5"
+_LIMITS = "least=40, sigmas=4.4"
 _BOTH_WAYS = (
     "    own, alone = [*alone, *range(len(survey), len(points[0]))], np.append(alone, alone)\n"
 )
@@ -45,13 +45,14 @@ SECOND_EXTRACTIONS = Bug(
     id="second_extractions",
     title="curves count as the same exposure only if they start together and are equally long, but "
     "second extractions cover a part of the exposure, and their pipelines time them in three ways, by "
-    "a clock that is half a day ahead or by their middle point, too, and in DR2 mostly give another "
-    "unit: none is found",
+    "a clock that is half a day ahead or by their middle point, too, in DR2 mostly give another "
+    "unit, and at times write the newest point first: none is found",
     kind=Kind.DATA,
     clauses=("P17",),
     source="near duplicates on both sides of a split: ciFAIR, arXiv:1902.00423; arXiv:1812.06469; "
     "days from noon or from midnight in one column: gh:njcuk9999/lbl#9; times of the start or of "
-    "the middle under one name: gh:ZwickyTransientFacility/ztf-avro-alert#11; lightkurve/lightkurve#647",
+    "the middle under one name: gh:ZwickyTransientFacility/ztf-avro-alert#11; lightkurve/lightkurve#647; "
+    "newest values first, sliced as if they came last: gh:RomelTorres/alpha_vantage#186",
     plant=(
         Edit(
             "stars",
@@ -84,7 +85,7 @@ SECOND_EXTRACTIONS = Bug(
         Repair(
             "longer memory, sums of products, and for each curve the exposure that it fits best",
             (
-                Edit("stars", _LIMITS, "least=40, sigmas=4.25"),
+                Edit("stars", _LIMITS, "least=40, sigmas=4.3"),
                 Edit(
                     "stars", "def white_noise(survey, order=3)", "def white_noise(survey, order=4)"
                 ),
@@ -231,12 +232,12 @@ SECOND_EXTRACTIONS = Bug(
         min_recall=MIN_RECALL,
         of=_pairs,
         ceiling=(
-            Ceiling(0.0, 0.991, 1.000, 20, 20),
-            Ceiling(0.25, 0.991, 1.000, 20, 20),
-            Ceiling(0.5, 0.991, 1.000, 20, 20),
-            Ceiling(0.75, 0.991, 1.000, 20, 20),
-            Ceiling(0.95, 0.990, 0.985, 20, 20),
-            Ceiling(1.0, 0.987, 0.896, 11, 20),
+            Ceiling(0.0, 0.993, 1.000, 20, 20),
+            Ceiling(0.25, 0.993, 1.000, 20, 20),
+            Ceiling(0.5, 0.993, 1.000, 20, 20),
+            Ceiling(0.75, 0.992, 1.000, 20, 20),
+            Ceiling(0.95, 0.992, 0.975, 20, 20),
+            Ceiling(1.0, 0.990, 0.877, 5, 20),
         ),
     ),
     deep=True,

@@ -18,7 +18,7 @@ declare_interface(check, FULL)
 Floats = np.ndarray[Any, Any]
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
 # Over 20 draws of full size at noise 0.95 the correct notebook joins 92 to 100% of the pairs (96 in
-# the mean) and up to 1.2% of the targets wrongly, and leaves 0 to 8 wrong labels.
+# the mean) and up to 1.0% of the targets wrongly, and leaves 0 to 8 wrong labels.
 MIN_JOINED, MAX_WRONGLY_JOINED, MAX_WRONG_LABELS = 0.85, 0.02, 10
 
 
