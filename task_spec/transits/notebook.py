@@ -174,8 +174,8 @@ def moved_back(sheet, measured):
 
 
 def observed(flux):
-    """A curve, NaN where it repeats a value or runs straight: DR2 fills the gaps of some curves with
-    the last value seen, and those of others with the line to the next one."""
+    """A curve, NaN where it repeats a value or runs straight: gaps of some curves of DR2 are filled
+    with the last value seen, those of others with the line to the next one."""
     bend = np.abs(np.diff(flux, 2, prepend=np.nan, append=np.nan))
     straight = bend < 0.01 * np.nanmedian(bend)
     return np.where(straight | (np.diff(flux, prepend=np.nan) == 0), np.nan, flux)

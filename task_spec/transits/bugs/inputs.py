@@ -248,7 +248,7 @@ HELD_POINTS = Bug(
             "points at which a curve goes on as it came, as if it were a straight line",
             _observed(
                 "    step = np.diff(flux)\n"
-                "    straight = np.abs(np.diff(step)) < 0.003 * np.nanstd(step)\n"
+                "    straight = np.abs(np.diff(step)) < 0.01 * np.nanstd(step)\n"
                 "    filled = np.append(False, step == 0)\n"
                 "    filled[1:-1] |= straight\n"
                 "    return np.where(filled, np.nan, flux)\n"
