@@ -28,7 +28,7 @@ UNCLOSED = (
 )
 REMARKED, OF_THEM_MARKED = 0.15, 0.15  # shares of the curves, and of the remarks
 SAME_STAR, SAME_EXPOSURE = "same star as {}", "same exposure as {}"
-# Shares of what was seen twice that a remark tells of: of the stars in both releases whose positions
+# Shares of what was seen twice that a remark tells of: of the stars in both releases whose places
 # are alike once units are, and of those mirrored at the equator; of the second extractions in the
 # order of time, and of those written newest first.
 NOTED = {"alike": 0.04, "mirrored": 0.3, "oldest first": 0.06, "newest first": 0.15}

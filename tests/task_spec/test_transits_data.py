@@ -134,7 +134,7 @@ def test_newest_first_is_the_same_curve_turned_round_at_the_same_time():
     flux, missing = np.linspace(0, 0.1, 5), np.array([False, True, False, False, False])
     curve = Curve("W", "e/s", 7, 100.0, flux, 0.1, missing, Timing.MIDDLE)
     turned = replace(curve, newest_first=True)
-    assert np.array_equal(turned.values(), curve.values()[::-1], equal_nan=True)
+    assert np.array_equal(turned.values(""), curve.values("")[::-1], equal_nan=True)
     assert turned.t0() == curve.t0()
 
 
