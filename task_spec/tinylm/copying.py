@@ -1,6 +1,7 @@
 """How a document is copied: word by word, with edits whose rate grows with the draw's noise; some
-copies are cut into pieces before that, which are put together in another order, and some are set in
-two columns after that and read across both, as a page is by software that sees no columns.
+copies are cut into pieces before that, which are put together in another order, some are set in two
+columns after that and read across both, as a page is by software that sees no columns, and some are
+typed after that on a keyboard without accents.
 
 A word that is put in is drawn as the language has it between its neighbours. What is left out or
 moved, and where pieces meet, breaks the language a little: at noise 0.95 copies are more surprising
@@ -21,7 +22,7 @@ MIN_CHARACTERS = 60  # a shorter document is no copy: short texts repeat by chan
 MIN_PIECE = 4  # [words] of a copy that is rearranged
 # Copies across columns and those without accents are edited as at this noise at least: with fewer
 # edits the words that they share with their originals would give them away, in whatever order and
-# though half of them are spelt differently. Who reads them rightly finds them all the same.
+# though most of them are spelt differently. Who reads them rightly finds them all the same.
 DISGUISED_NOISE = 0.95
 
 
@@ -92,8 +93,9 @@ def across_columns(words: list[str]) -> list[str]:
 
 
 def without_accents(text: str) -> str:
-    """A text as a keyboard types it that has neither accents nor old letters: as many letters."""
-    letters = unicodedata.normalize("NFKD", text)
+    """A text as a keyboard without accents types it: letters without their marks, as many. Long s
+    has no mark, and stays."""
+    letters = unicodedata.normalize("NFD", text)
     return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 

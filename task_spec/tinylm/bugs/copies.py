@@ -104,7 +104,8 @@ COPIES_EXACT = Bug(
     clauses=("P4",),
     source="near-duplicates across a split: arXiv:1902.00423; gh:AdiiPrabhu/dsctm#52; rephrased ones "
     "that matching of strings does not find: arXiv:2311.04850; pages in two columns that are read "
-    "across both: gh:xberg-io/xberg#1345; gh:tesseract-ocr/tesseract#2949",
+    "across both: gh:xberg-io/xberg#1345; gh:tesseract-ocr/tesseract#2949; duplicates that are missed "
+    "because of accents: gh:ankidroid/Anki-Android#4821",
     plant=_detector(
         '    seen = {" ".join(text.lower().split()) for text in train_texts}\n'
         "    return [\n"
