@@ -76,7 +76,7 @@ _BEST_PATH = """
         down = own[::2] + own[1::2]
         return max(best_path(own), best_path(down) + fit(down) - fit(own))
 
-    return [len(text) >= MIN_COPY and best(text.split(" ")) > 8.5 for text in texts]
+    return [len(text) >= MIN_COPY and best(text.split(" ")) > 9.2 for text in texts]
 """
 _FREQUENCIES = """
     def odds(own):
