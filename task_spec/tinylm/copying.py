@@ -1,11 +1,14 @@
 """How a document is copied: word by word, with edits whose rate grows with the draw's noise; some
-copies are cut into pieces before that, which are put together in another order, and some are set in
-two columns after that and read across both, as a page is by software that sees no columns.
+copies are cut into pieces before that, which are put together in another order, some are set in two
+columns after that and read across both, as a page is by software that sees no columns, and some are
+typed after that on a keyboard without accents.
 
 A word that is put in is drawn as the language has it between its neighbours. What is left out or
 moved, and where pieces meet, breaks the language a little: at noise 0.95 copies are more surprising
 than other texts on average, but a list made by surprise alone, by the true probabilities, has
-precision and recall of 0.67 at best (mean of 10 draws).
+precision and recall of 0.7 at best (mean of 6 draws), those aside that were typed without accents:
+two thirds of the words of these are none of the language, which tells that something is odd about
+them, and not what.
 """
 
 from __future__ import annotations
@@ -19,10 +22,10 @@ from task_spec.tinylm.grammar import Floats, Grammar
 
 MIN_CHARACTERS = 60  # a shorter document is no copy: short texts repeat by chance
 MIN_PIECE = 4  # [words] of a copy that is rearranged
-# Copies across columns and those without accents are edited as at this noise at least: with fewer
-# edits the words that they share with their originals would give them away, in whatever order and
-# though half of them are spelt differently. Who reads them rightly finds them all the same.
-DISGUISED_NOISE = 0.95
+# Copies of these kinds are edited as at these noises at least: with fewer edits the words, or the
+# pieces, that they share with their originals would give them away, in whatever order and though
+# most words are spelt differently. Who reads them rightly finds them all the same.
+REARRANGED_NOISE, COLUMNS_NOISE, UNACCENTED_NOISE = 0.7, 1.0, 0.95
 
 
 def edited_copy(
@@ -42,16 +45,24 @@ def edited_copy(
     evenly, but for the end of the dial, where the best detectors part. Misspelt words, which no
     other document has, give a copy away: they get rarer, and are gone at noise 1.
 
-    ``rearranged``: it is put together from pieces, whatever the noise. Who follows it along its
-    original loses it where two pieces meet.
+    ``rearranged``: it is put together from pieces. Who follows it along its original loses it
+    where two pieces meet.
 
-    ``columns``: it is read across two columns, whatever the noise, and is edited as at
-    DISGUISED_NOISE at least. Who follows it along its original loses it at every word.
+    ``columns``: it is read across two columns. Who follows it along its original loses it at every
+    word.
 
-    ``unaccented``: it is typed without accents, whatever the noise, and edited as those across
-    columns are. Most of its words are then words of no other document.
+    ``unaccented``: it is typed without accents. Most of its words are then words of no other
+    document.
+
+    These are so whatever the noise, and edited as at REARRANGED_NOISE, COLUMNS_NOISE or
+    UNACCENTED_NOISE at least.
     """
-    noise = max(noise, DISGUISED_NOISE) if columns or unaccented else noise
+    noise = max(
+        noise,
+        rearranged * REARRANGED_NOISE,
+        columns * COLUMNS_NOISE,
+        unaccented * UNACCENTED_NOISE,
+    )
     for _ in range(200):
         kept = _excerpt(rng, words, noise)
         if rearranged and len(kept) < 2 * MIN_PIECE:
@@ -92,8 +103,9 @@ def across_columns(words: list[str]) -> list[str]:
 
 
 def without_accents(text: str) -> str:
-    """A text as a keyboard types it that has neither accents nor old letters: as many letters."""
-    letters = unicodedata.normalize("NFKD", text)
+    """A text as a keyboard without accents types it: letters without their marks, as many. Long s
+    has no mark, and stays."""
+    letters = unicodedata.normalize("NFD", text)
     return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 

@@ -22,7 +22,7 @@ ENDS = 0.05  # probability that a document ends after a word
 MAX_WORDS = 24
 TOPICS = 3
 # Each occurs in texts as one code point or, in some deliveries, as a letter and a combining mark.
-ACCENTED_VOWELS, ACCENTED_CONSONANTS = "áéíåö", "ñ"
+ACCENTED_VOWELS, ACCENTED_CONSONANTS = "áéíóúåö", "ñ"
 # Long s is a character of its own; its compatibility form is "s".
 LONG_S = "ſ"
 _CONSONANTS = "bdklmnprstv" + LONG_S + ACCENTED_CONSONANTS

@@ -168,8 +168,8 @@ def follower_chances(texts, smooth=12):
 
 
 def without_accents(texts):
-    """Texts with base letters only, as many as they have."""
-    return texts.str.normalize("NFKD").str.encode("ascii", "ignore").str.decode("ascii")
+    """Texts whose letters have lost their marks."""
+    return texts.str.normalize("NFD").str.replace("[\u0300-\u036f]", "", regex=True)
 
 
 def find_copies(texts, train_texts):
