@@ -18,7 +18,7 @@ from grader.skill import Attempt, Posterior, Trait, fit
 from grader.stats import BAND
 
 _KINDS = ("readable", "library", "data", "run")
-BUGS = 20
+BUGS = 27  # as many as `transits` has that are not held out
 NOISE = 0.3
 # How often a simulated trial ends without a submission that can be graded, alarms falsely, and
 # breaks something else.
