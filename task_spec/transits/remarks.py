@@ -31,8 +31,8 @@ SAME_STAR, SAME_EXPOSURE = "same star as {}", "same exposure as {}"
 # Shares of what was seen twice that a remark tells of: of the stars in both releases whose places
 # are alike once units are, and of those mirrored at the equator; of the second extractions in the
 # order of time, and of those written newest first.
-NOTED = {"alike": 0.04, "mirrored": 0.3, "oldest first": 0.06, "newest first": 0.15}
-LEAST_NOTED = 3  # of each, if there are so many
+NOTED = {"alike": 0.05, "mirrored": 0.2, "oldest first": 0.09, "newest first": 0.12}
+LEAST_NOTED = 2  # of each, if there are so many
 LARGE = 600  # curves of a survey that counts as large
 STRETCHES = 2  # of rows that are swallowed, in a large survey; in others one or two
 SWALLOWED = {True: (12, 25), False: (8, 15)}  # rows of a stretch, by whether the survey is large
