@@ -21,7 +21,7 @@ TASK = Task(
         Level("easy", bugs=4, onions=0, noise=0.0),
         Level("standard", bugs=7, onions=2, noise=0.3),
         Level("hard", bugs=10, onions=5, noise=0.6),
-        Level("extreme", bugs=18, onions=8, noise=0.95, deep=True),
+        Level("extreme", bugs=14, onions=8, noise=0.95, deep=True),
     ),
     seams=SEAMS,
     checks=CHECKS,

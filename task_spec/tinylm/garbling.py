@@ -21,7 +21,7 @@ def garble(rng: np.random.Generator, words: list[str], noise: float) -> list[str
     it gets the one that keeps the fewest words next to each other as they were: else a stretch
     would now and then be hardly touched.
     """
-    stretch = math.ceil(MIN_STRETCH + (len(words) - MIN_STRETCH) * (1 - noise))
+    stretch = math.ceil(MIN_STRETCH + (len(words) - MIN_STRETCH) * (1 - noise**1.5))
     first = int(rng.integers(0, len(words) - stretch + 1))
     orders = [first + rng.permutation(stretch) for _ in range(_TRIES)]
     tried = [
