@@ -24,6 +24,16 @@ MAGNITUDES = Bug(
     places=("prepare.normalise", "prepare.prepare", "load.load_survey"),
     repairs=(
         Repair(
+            "brightness over that of the faintest point",
+            (
+                Edit(
+                    "prepare",
+                    "flux = 10 ** (-0.4 * (flux - np.nanmedian(flux)))",
+                    "flux = np.exp((np.nanmax(flux) - flux) * np.log(100) / 5)",
+                ),
+            ),
+        ),
+        Repair(
             "flux in every row, in load_survey",
             (
                 Edit(
@@ -41,16 +51,6 @@ MAGNITUDES = Bug(
                     '    if unit == "mag":\n'
                     "        flux = 10 ** (-0.4 * (flux - np.nanmedian(flux)))\n",
                     "",
-                ),
-            ),
-        ),
-        Repair(
-            "brightness over that of the faintest point",
-            (
-                Edit(
-                    "prepare",
-                    "flux = 10 ** (-0.4 * (flux - np.nanmedian(flux)))",
-                    "flux = np.exp((np.nanmax(flux) - flux) * np.log(100) / 5)",
                 ),
             ),
         ),
