@@ -43,7 +43,7 @@ PERIODS = {
 NOVEL = ("covid", "brexit", "https", "emoji", "ok")
 EXACT = 0.08  # share of the copies that are exact
 # Shares of the edited copies that are in order but typed without accents, that are read across two
-# columns, and of which pieces stand in another order; what is left is in order, as it is.
+# columns, and of which pieces stand in another order. Together they are all, but for rounding.
 KINDS = {"unaccented": 0.33, "columns": 0.37, "rearranged": 0.3}
 DECOMPOSED = {"wire": 0.0, "press": 0.15, "NA": 0.6}  # share delivered with combining marks
 

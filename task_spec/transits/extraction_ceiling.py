@@ -155,12 +155,13 @@ def three_timings(
     # Turned first: what the points before foretell is not what those behind do.
     alone = _alone(survey)
     ways = [_whitened(_on_grid(survey, turned=back)[alone]) for back in turned]
-    trials = list(product(timings, ways))
-    z = np.zeros((len(trials), *2 * [len(white)]))
-    for of_trial, (timing, own) in zip(z, trials, strict=True):
+    found: list[Floats] = []  # (curves that are alone, curves), trial by trial
+    for timing in timings:
         ahead = _ahead(survey, timing)
         fits = _fits(survey, ahead, same)[alone]
-        of_trial[alone] = fits * _fisher(*_correlation(own, white, ahead[alone]))
+        found += [fits * _fisher(*_correlation(own, white, ahead[alone])) for own in ways]
+    z = np.zeros((len(found), *2 * [len(white)]))
+    z[:, alone] = found
     return _beyond_chance(survey, z)
 
 

@@ -279,10 +279,7 @@ HELD_POINTS = Bug(
         ),
         Repair(
             "the points at both ends of a line are struck out too, which were observed",
-            _struck(
-                "straight[1:-1] |= straight[2:] | straight[:-2]",
-                "return np.where(straight | (np.diff(flux, prepend=np.nan) == 0), np.nan, flux)",
-            ),
+            _struck("straight[1:-1] |= straight[2:] | straight[:-2]", _STRUCK.strip()),
         ),
         Repair(
             "values that are close count as the same: so do many that were observed",
