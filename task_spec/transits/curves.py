@@ -20,9 +20,9 @@ HALF_A_DAY = CADENCES_A_DAY // 2
 THE_OTHER = {"e/s": "mag", "mag": "e/s"}  # of the two units
 OTHER_UNIT = 0.85  # share of DR2's second extractions that are in the other unit than the exposure
 NEWEST_FIRST = 0.25  # share of second extractions whose points are written newest first
-# Shares of the curves of DR2 that hold the last value where a point is missing, and that have the
-# straight line there between the points beside it.
-HELD, BRIDGED = 0.35, 0.22
+# Shares of the curves of DR2 that hold the last value where a point is missing, that have the
+# straight line there between the points beside it, and that repeat the points before it.
+FILLED = {"held": 0.3, "bridged": 0.2, "repeated": 0.2}
 LEAST_BEND = 0.05  # of an observed point, over what is typical of its curve; see `apart`
 # First cadence of an exposure, by release. Curves have up to 360 points, so the releases are apart
 # in true time, and only curves of one release can share an exposure. As they are published they may
@@ -97,30 +97,51 @@ def bridge(values: Floats) -> Floats:
     return np.asarray(line, dtype=values.dtype)
 
 
+def repeat(values: Floats) -> Floats:
+    """(T,) where points are missing as many as were before them once more, or, near the first one
+    that was seen, all that there are over and over."""
+    shown, missing = values.copy(), np.isnan(values)
+    edges = np.flatnonzero(np.diff(missing, prepend=False, append=False))
+    seen = int((~missing).argmax())
+    for first, end in edges.reshape(-1, 2):
+        if first > seen:
+            shown[first:end] = np.resize(shown[max(seen, 2 * first - end) : first], end - first)
+    return shown
+
+
 # What is published of a curve, by how its gaps are filled.
-FILL: dict[str, Callable[[Floats], Floats]] = {"": np.copy, "held": hold, "bridged": bridge}
+FILL: dict[str, Callable[[Floats], Floats]] = {
+    "": np.copy,
+    "held": hold,
+    "bridged": bridge,
+    "repeated": repeat,
+}
 
 
 def apart(values: Floats, fill: Callable[[Floats], Floats]) -> Floats:
     """(T,) values moved up a little where an observed point could be taken for a filled one.
 
-    However gaps are filled, and before they are, no observed point equals the one before it, nor
-    has it a bend (the second difference there) of less than LEAST_BEND of the curve's typical one.
+    However gaps are filled, and before they are, no observed point has a value that the curve had
+    before, nor a bend (the second difference there) of less than LEAST_BEND of the typical one.
     """
     values, seen = values.copy(), np.isfinite(values)
     least = LEAST_BEND * float(np.nanmedian(np.abs(np.diff(values, 2))))
     while np.any(close := seen & (_close(fill(values), least) | _close(values, least))):
-        values[close.argmax()] += least  # one at a time: it bends the curve at its neighbours too
+        # A point that is moved bends the curve at its neighbours too: these wait.
+        waits = np.append(False, close)[:-1] | np.append([False, False], close)[:-2]
+        values[close & ~waits] += least
     return values
 
 
 def _close(shown: Floats, least: float) -> Floats:
-    """(T,) whether a point equals the one before it or bends less than ``least``, if points that
-    are missing are left out."""
+    """(T,) whether a point has a value that was there before or bends less than ``least``, if
+    points that are missing are left out."""
     close, there = np.zeros(len(shown), dtype=bool), np.isfinite(shown)
     x = shown[there].astype(np.float64)
     bend = np.diff(x, 2, prepend=np.nan, append=np.nan)
-    close[there] = (np.diff(x, prepend=np.nan) == 0) | (np.abs(bend) < least)
+    new = np.zeros(len(x), dtype=bool)
+    new[np.unique(x, return_index=True)[1]] = True
+    close[there] = ~new | (np.abs(bend) < least)
     return close
 
 

@@ -174,11 +174,11 @@ def moved_back(sheet, measured):
 
 
 def observed(flux):
-    """A curve, NaN where it repeats a value or runs straight: gaps of some curves of DR2 are filled
-    with the last value seen, those of others with the line to the next one."""
+    """A curve, NaN where it has a value once more or runs straight: gaps of some curves of DR2 are
+    filled with the last value or the last values before them, or with the line to the next one."""
     bend = np.abs(np.diff(flux, 2, prepend=np.nan, append=np.nan))
     straight = bend < 0.01 * np.nanmedian(bend)
-    return np.where(straight | (np.diff(flux, prepend=np.nan) == 0), np.nan, flux)
+    return np.where(straight | pd.Series(flux).duplicated(), np.nan, flux)
 
 
 def load_survey(folder):

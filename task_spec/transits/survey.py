@@ -18,9 +18,8 @@ import numpy as np
 import pandas as pd
 
 from task_spec.transits.curves import (
-    BRIDGED,
     FILL,
-    HELD,
+    FILLED,
     NEWEST_FIRST,
     OTHER_UNIT,
     SHORTEST,
@@ -337,11 +336,10 @@ def _tables(
     table.insert(4, "start", taken.cumsum() - taken)
     table.insert(0, "curve_id", [f"C{i:05d}" for i in range(len(table))])
     # From a stream of its own, as timings are.
-    share = rng.spawn(1)[0].random(len(table))
-    first = _releases(targets, table) != "DR2"
-    table["filled"] = np.select(
-        [first, share < HELD, share < HELD + BRIDGED], ["", "held", "bridged"], ""
-    )
+    ways = [*FILLED, ""]
+    shares = [*FILLED.values(), 1 - sum(FILLED.values())]
+    filled = rng.spawn(1)[0].choice(ways, len(table), p=shares)
+    table["filled"] = np.where(_releases(targets, table) == "DR2", filled, "")
     flux = [
         np.append(curve.values(filled), np.float32(np.nan))
         for (_, curve), filled in zip(every, table["filled"], strict=True)

@@ -16,6 +16,7 @@ from task_spec.transits.bugs.extractions import SECOND_EXTRACTIONS
 from task_spec.transits.checks.data import reference_input
 from task_spec.transits.curves import (
     FILL,
+    FILLED,
     FIRST_CADENCE,
     LEAST_BEND,
     LONGEST,
@@ -25,6 +26,7 @@ from task_spec.transits.curves import (
     apart,
     bridge,
     hold,
+    repeat,
 )
 from task_spec.transits.earlier import earlier_inputs
 from task_spec.transits.remarks import (
@@ -522,15 +524,15 @@ def _as_published(survey):
         yield row.filled, survey.flux[piece], published[piece]
 
 
-def test_curves_of_the_second_release_are_filled_in_both_ways_and_units():
+def test_curves_of_the_second_release_are_filled_in_every_way_and_unit():
     curves = SURVEYS[2].curves.assign(release=SURVEYS[2].releases())
     assert set(curves["filled"][curves["release"] == "DR1"]) == {""}
     second = curves[curves["release"] == "DR2"]
     share = second["filled"].value_counts(normalize=True)
-    assert share["held"] == pytest.approx(0.35, abs=0.08)
-    assert share["bridged"] == pytest.approx(0.22, abs=0.08)
+    for way, wanted in FILLED.items():
+        assert share[way] == pytest.approx(wanted, abs=0.08)
     assert set(second[second["filled"] != ""].groupby(["filled", "unit"]).groups) == {
-        (filled, unit) for filled in ("held", "bridged") for unit in ("e/s", "mag")
+        (filled, unit) for filled in FILLED for unit in ("e/s", "mag")
     }
 
 
@@ -539,7 +541,7 @@ def test_what_is_missing_is_filled_but_for_the_ends(survey):
     for filled, flux, shown in _as_published(survey):
         seen = np.isfinite(flux)
         before, after = np.maximum.accumulate(seen), np.maximum.accumulate(seen[::-1])[::-1]
-        there = {"": seen, "held": before, "bridged": before & after}[filled]
+        there = {"": seen, "bridged": before & after}.get(filled, before)
         assert np.array_equal(np.isfinite(shown), there)
         assert np.array_equal(shown[seen], flux[seen])
 
@@ -549,22 +551,26 @@ def test_a_filled_point_repeats_or_is_on_a_line_and_an_observed_one_is_far_from_
     for filled, flux, shown in _as_published(survey):
         seen = np.isfinite(flux)
         added = np.isfinite(shown) & ~seen
-        repeats = np.append(False, shown[1:] == shown[:-1])
+        repeats = pd.Series(shown).duplicated().to_numpy()
         bend = _bend(shown)
         typical = np.nanmedian(bend)
         assert not repeats[seen].any()
         assert not np.any(bend[seen] < 0.8 * LEAST_BEND * typical)
-        if filled == "held":
+        if filled in ("held", "repeated"):
             assert repeats[added].all()
         else:
             assert np.all(bend[added] < 0.05 * LEAST_BEND * typical)
             assert np.all(bend[added] <= 2 * np.spacing(np.nanmax(shown)))
 
 
-def test_gaps_that_are_held_and_bridged():
+def test_gaps_that_are_held_bridged_and_repeated():
     nan = np.nan
     values = np.array([nan, 1, nan, 2, 5, nan, nan, 2, nan], dtype=np.float32)
     held, bridged = hold(values), bridge(values)
+    assert np.array_equal(repeat(values), [nan, 1, 1, 2, 5, 2, 5, 2, 2], equal_nan=True)
+    few = np.array([nan, 1, 2, nan, nan, nan, nan, nan, 3], dtype=np.float32)
+    assert np.array_equal(repeat(few), [nan, 1, 2, 1, 2, 1, 2, 1, 3], equal_nan=True)
+    assert repeat(few).dtype == np.float32
     assert np.array_equal(held, [nan, 1, 1, 2, 5, 5, 5, 2, 2], equal_nan=True)
     assert np.array_equal(bridged, [nan, 1, 1.5, 2, 5, 4, 3, 2, nan], equal_nan=True)
     assert held.dtype == bridged.dtype == np.float32
@@ -576,6 +582,7 @@ def test_observed_points_that_could_be_taken_for_filled_ones_are_moved_a_little(
     values[[7, 20, 21, 22, 50, 59]] = np.nan
     values[11] = values[10]  # a value that repeats, and one across a gap
     values[23] = values[19]
+    values[45] = values[5]  # and one much later
     values[31] = (values[30] + values[32]) / 2  # two points on a line
     values[40] = 2 * values[39] - values[38]
     moved, seen = apart(values, FILL[filled]), np.isfinite(values)
@@ -585,6 +592,7 @@ def test_observed_points_that_could_be_taken_for_filled_ones_are_moved_a_little(
     least = 0.99 * LEAST_BEND * np.median(_bend(values[seen])[1:-1])
     for shown in (FILL[filled](moved)[seen], moved[seen]):
         assert np.all(np.diff(shown) != 0)
+    assert len(set(moved[seen])) == seen.sum()
     assert not np.any(_bend(moved[seen]) < 0.9 * least)
     assert not np.any(_bend(FILL[filled](moved))[seen] < 0.9 * least)
 

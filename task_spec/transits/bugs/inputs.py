@@ -182,7 +182,7 @@ STALE_CACHE = Bug(
     ),
 )
 
-_STRUCK = "    return np.where(straight | (np.diff(flux, prepend=np.nan) == 0), np.nan, flux)\n"
+_STRUCK = "    return np.where(straight | pd.Series(flux).duplicated(), np.nan, flux)\n"
 _BODY = (
     "    bend = np.abs(np.diff(flux, 2, prepend=np.nan, append=np.nan))\n"
     "    straight = bend < 0.01 * np.nanmedian(bend)\n" + _STRUCK
@@ -206,14 +206,16 @@ def _struck(*lines: str) -> tuple[Edit, ...]:
 
 HELD_POINTS = Bug(
     id="held_points",
-    title="where points are missing, single ones as well as gaps, a third of DR2's curves repeat the "
-    "last value, and a fifth have the straight line to the next one: what was not observed enters the "
-    "network and is trained on",
+    title="where points are missing, single ones as well as gaps, three tenths of DR2's curves hold "
+    "the last value, a fifth have the straight line to the next one, and a fifth repeat the points "
+    "before, as many as are missing: what was not observed enters the network and is trained on",
     kind=Kind.DATA,
     clauses=("P3",),
     source="the last valid value is sent on instead of NaN: gh:SWAT-engineering/kiwi-air-monitor#21; "
     "sensors that stopped repeat one value: gh:earthobservations/wetterdienst#1921; a day that is "
-    "missing becomes a line that nothing marks: gh:CIROH-UA/NGIAB_data_preprocess#236",
+    "missing becomes a line that nothing marks: gh:CIROH-UA/NGIAB_data_preprocess#236; a part of a "
+    "stream that comes once more: gh:rafael2k/darkice#13; gaps that get what other days have at that "
+    "hour: gh:wadpac/GGIR#322",
     plant=_TAKEN_AS_IT_IS,
     checks=("P3.flux", "P3.observed"),
     places=("prepare.normalise", "prepare.relative_flux", "prepare.prepare", "load.load_survey"),
@@ -227,7 +229,7 @@ HELD_POINTS = Bug(
                     "    x = relative_flux(flux, unit)\n",
                     "    bend = np.abs(np.diff(flux, 2, prepend=np.nan, append=np.nan))\n"
                     "    filled = bend <= 4 * np.spacing(flux.astype(np.float32))\n"
-                    "    filled |= np.diff(flux, prepend=np.nan) == 0\n"
+                    "    filled |= pd.Series(flux).duplicated().to_numpy()\n"
                     "    x = relative_flux(np.where(filled, np.nan, flux), unit)\n",
                 ),
             ),
@@ -240,41 +242,49 @@ HELD_POINTS = Bug(
                 "    if flux[seen[0] : seen[-1] + 1].isna().any():\n"
                 "        return flux.to_numpy()\n"
                 "    line = (flux.shift() + flux.shift(-1)) / 2\n"
-                "    filled = np.isclose(flux, line, rtol=5e-7, atol=0) | flux.eq(flux.shift())\n"
+                "    filled = np.isclose(flux, line, rtol=5e-7, atol=0) | flux.duplicated()\n"
                 "    return flux.mask(filled).to_numpy()\n"
             ),
         ),
         Repair(
-            "points at which a curve goes on as it came, as if it were a straight line",
+            "stretches that equal the one before them, however long, and points at which a curve goes "
+            "on as it came",
             _observed(
+                "    from scipy.ndimage import binary_opening\n\n"
+                "    filled = np.zeros(len(flux), dtype=bool)\n"
                 "    step = np.diff(flux)\n"
-                "    straight = np.abs(np.diff(step)) < 0.01 * np.nanstd(step)\n"
-                "    filled = np.append(False, step == 0)\n"
-                "    filled[1:-1] |= straight\n"
+                "    filled[1:-1] = np.abs(np.diff(step)) < 0.01 * np.nanstd(step)\n"
+                "    for n in range(1, 40):\n"
+                "        filled[n:] |= binary_opening(flux[n:] == flux[:-n], np.ones(n))\n"
                 "    return np.where(filled, np.nan, flux)\n"
             ),
         ),
     ),
     near_misses=(
         Repair(
-            "repeated values only: gaps that are bridged remain",
+            "held values only: gaps that are bridged remain, and those that repeat what was before",
             _observed("    return np.where(np.diff(flux, prepend=np.nan) == 0, np.nan, flux)\n"),
+            obvious=True,
+        ),
+        Repair(
+            "held and bridged values: gaps remain that repeat several points",
+            _struck(
+                "return np.where(straight | (np.diff(flux, prepend=np.nan) == 0), np.nan, flux)"
+            ),
             obvious=True,
         ),
         Repair(
             "gaps of an hour or longer: single points that are missing remain",
             _struck(
-                "filled = straight | (np.diff(flux, prepend=np.nan) == 0)",
-                'length = pd.Series(filled).groupby((~filled).cumsum()).transform("sum")',
+                "filled = straight | pd.Series(flux).duplicated()",
+                'length = filled.groupby((~filled).cumsum()).transform("sum")',
                 "return np.where(filled & (length > 1), np.nan, flux)",
             ),
         ),
         Repair(
             "the point that is repeated is struck out too, which was observed",
             _struck(
-                "same = np.diff(flux) == 0",
-                "same = np.append(False, same) | np.append(same, False)",
-                "return np.where(straight | same, np.nan, flux)",
+                "return np.where(straight | pd.Series(flux).duplicated(keep=False), np.nan, flux)"
             ),
         ),
         Repair(
@@ -282,10 +292,9 @@ HELD_POINTS = Bug(
             _struck("straight[1:-1] |= straight[2:] | straight[:-2]", _STRUCK.strip()),
         ),
         Repair(
-            "values that are close count as the same: so do many that were observed",
+            "values that agree in their first digits count as the same: so do many that were observed",
             _struck(
-                "same = np.append(False, np.isclose(flux[1:], flux[:-1]))",
-                "return np.where(straight | same, np.nan, flux)",
+                "return np.where(straight | pd.Series(flux).round(2).duplicated(), np.nan, flux)"
             ),
         ),
     ),
