@@ -20,7 +20,7 @@ from task_spec.cli import (
 )
 from task_spec.composition import compose
 from task_spec.diff import brief_diff
-from task_spec.model import Bug, Draw, Task, TaskError
+from task_spec.model import Bug, Draw, Repair, Task, TaskError
 from task_spec.prompt import render_prompt
 from task_spec.registry import get_task
 from task_spec.variant import Variant
@@ -59,9 +59,17 @@ def render_card(task: Task, variant: Variant | None = None) -> str:
         worlds=task.worlds(Draw(), 0),
         compositions=lambda level: compose(task, level),
         held_out=[bug.id for bug in task.bugs if bug.held_out],
+        near_misses=_near_misses,
         places=places,
         diff=lambda bug: brief_diff(task, bug),
     )
+
+
+def _near_misses(bug: Bug) -> list[tuple[str, list[Repair]]]:
+    """Near misses by their sort, under its heading."""
+    sorts = (("Obvious repairs, which fail", True), ("Near misses", False))
+    by_sort = [(name, [m for m in bug.near_misses if m.obvious == sort]) for name, sort in sorts]
+    return [(name, misses) for name, misses in by_sort if misses]
 
 
 def lines_of(card: str) -> str:
