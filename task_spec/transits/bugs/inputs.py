@@ -292,9 +292,10 @@ HELD_POINTS = Bug(
             _struck("straight[1:-1] |= straight[2:] | straight[:-2]", _STRUCK.strip()),
         ),
         Repair(
-            "values that agree in their first digits count as the same: so do many that were observed",
+            "values that are close to the one before count as the same: so do many that were observed",
             _struck(
-                "return np.where(straight | pd.Series(flux).round(2).duplicated(), np.nan, flux)"
+                "straight |= np.append(False, np.isclose(flux[1:], flux[:-1]))",
+                _STRUCK.strip(),
             ),
         ),
     ),
