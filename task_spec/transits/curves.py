@@ -122,26 +122,28 @@ def apart(values: Floats, fill: Callable[[Floats], Floats]) -> Floats:
     """(T,) values moved up a little where an observed point could be taken for a filled one.
 
     However gaps are filled, and before they are, no observed point has a value that the curve had
-    before, nor a bend (the second difference there) of less than LEAST_BEND of the typical one.
+    before, nor a bend (the second difference there) of less than LEAST_BEND of the typical one. And
+    it differs by as much from the last one that was observed: a flatter line between the two would
+    have some values twice, as a curve that is held has.
     """
     values, seen = values.copy(), np.isfinite(values)
     least = LEAST_BEND * float(np.nanmedian(np.abs(np.diff(values, 2))))
-    while np.any(close := seen & (_close(fill(values), least) | _close(values, least))):
+    while np.any(close := seen & (_close(fill(values), least) | _close(values, least, least))):
         # A point that is moved bends the curve at its neighbours too: these wait.
         waits = np.append(False, close)[:-1] | np.append([False, False], close)[:-2]
         values[close & ~waits] += least
     return values
 
 
-def _close(shown: Floats, least: float) -> Floats:
-    """(T,) whether a point has a value that was there before or bends less than ``least``, if
-    points that are missing are left out."""
+def _close(shown: Floats, least: float, step: float = 0) -> Floats:
+    """(T,) whether a point has a value that was there before, bends less than ``least`` or is less
+    than a ``step`` from the one before it, if points that are missing are left out."""
     close, there = np.zeros(len(shown), dtype=bool), np.isfinite(shown)
     x = shown[there].astype(np.float64)
     bend = np.diff(x, 2, prepend=np.nan, append=np.nan)
     new = np.zeros(len(x), dtype=bool)
     new[np.unique(x, return_index=True)[1]] = True
-    close[there] = ~new | (np.abs(bend) < least)
+    close[there] = ~new | (np.abs(bend) < least) | (np.abs(np.diff(x, prepend=np.nan)) < step)
     return close
 
 

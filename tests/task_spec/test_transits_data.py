@@ -556,6 +556,7 @@ def test_a_filled_point_repeats_or_is_on_a_line_and_an_observed_one_is_far_from_
         typical = np.nanmedian(bend)
         assert not repeats[seen].any()
         assert not np.any(bend[seen] < 0.8 * LEAST_BEND * typical)
+        assert filled != "bridged" or np.all(np.diff(shown) != 0)
         if filled in ("held", "repeated"):
             assert repeats[added].all()
         else:
