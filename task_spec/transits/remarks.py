@@ -31,7 +31,7 @@ SAME_STAR, SAME_EXPOSURE = "same star as {}", "same exposure as {}"
 # How many remarks tell of something that was seen twice: of stars in both releases whose places are
 # alike once units are, and of those mirrored at the equator; of second extractions in the order of
 # time, and of those written newest first.
-NOTED = {"alike": 4, "mirrored": 3, "oldest first": 3, "newest first": 3}
+NOTED = {"alike": 4, "mirrored": 3, "oldest first": 4, "newest first": 3}
 LARGE = 600  # curves of a survey that counts as large
 STRETCHES = 2  # of rows that are swallowed, in a large survey; in others one or two
 SWALLOWED = {True: (12, 25), False: (8, 15)}  # rows of a stretch, by whether the survey is large
