@@ -74,8 +74,8 @@ def used(e: Evidence) -> Measurement:
 def copies_found(e: Evidence) -> Measurement:
     """Documents that were left out as copies, among the copies that could be: of which copy and
     original are spelt as clause P2 says and neither was put into the wrong part, which clause P3
-    forbids. One that is taken for garbled is not found: those that were read across columns look
-    garbled, all of them."""
+    forbids. One that is taken for garbled is not found: those that were read across columns or
+    backwards look garbled, but for those that were typed without accents."""
     split, table = e.claims["split"], truth_of(e)
     right = spelt(e)
     copies = table[table["original"] != ""]
