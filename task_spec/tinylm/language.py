@@ -198,9 +198,7 @@ def _copies(
 
 def _orders(count: int) -> list[Order]:
     """The orders of so many edited copies: the same shares in every draw."""
-    lost: list[str] = [
-        order for order, share in ORDERS.items() for _ in range(round(share * count))
-    ]
+    lost = [order for order, share in ORDERS.items() for _ in range(round(share * count))]
     return [Order.IN_ORDER] * (count - len(lost)) + lost
 
 

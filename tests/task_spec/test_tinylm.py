@@ -408,14 +408,12 @@ def test_the_reference_clears_the_bounds_at_the_hardest_level_and_hardly_another
         assert ceiling(draws, detector)[0].reached == 0, detector
 
 
-@pytest.mark.parametrize(
-    "detector", ["without jumps", "never down", "never backwards", "as they stand", "as spelt"]
-)
 @pytest.mark.parametrize("level", ["standard", "hard"])
-def test_who_knows_all_kinds_of_edited_copies_but_one_misses_it_at_most_levels(level, detector):
+def test_who_knows_all_edited_copies_but_those_of_one_kind_misses_these_at_most_levels(level):
     draws = [Draw(seed, TASK.level(level).noise) for seed in (9, 10)]
     assert ceiling(draws)[0].reached == 2
-    assert ceiling(draws, detector)[0].reached == 0
+    for detector in ("without jumps", "never down", "never backwards", "as spelt"):
+        assert ceiling(draws, detector)[0].reached == 0, detector
 
 
 def _turns(words, copy):

@@ -44,8 +44,6 @@ _MATRIX = """
     inside, nowhere = grid != "", np.zeros(grid.shape, dtype=bool)
     single = Counter(word for own in words for word in own)
     bits = {word: math.log(single.total() / count) for word, count in single.items()}
-"""
-_BEST_PATH = """
     pairs = Counter(pair for own in words for pair in zip(own, own[1:]))
 
     def chance(a, b):
@@ -53,7 +51,8 @@ _BEST_PATH = """
 
     def fit(own):
         return sum(math.log(chance(a, b)) for a, b in zip(["", *own], own))
-
+"""
+_BEST_PATH = """
     def best_path(own):
         score = np.where(inside, 0.0, -1e9)
         for a, b in zip(["", *own], own):
@@ -67,7 +66,7 @@ _BEST_PATH = """
 
     def best(own):
         ways = own, own[::2] + own[1::2], own[::-1]
-        return max(best_path(way) + (way != own) * (fit(way) - fit(own)) for way in ways)
+        return max(best_path(way) + fit(way) - fit(own) for way in ways)
 
     return [len(text) >= MIN_COPY and best(text.split(" ")) > 11 for text in texts]
 """
@@ -85,9 +84,10 @@ _FREQUENCIES = """
         return chance.sum(1).max()
 
     def best(own):
-        return math.log(odds(own) + odds(own[::2] + own[1::2]) + odds(own[::-1]))
+        ways = own, own[::2] + own[1::2], own[::-1]
+        return math.log(sum(odds(way) * math.exp(fit(way) - fit(own)) for way in ways))
 
-    return [len(text) >= MIN_COPY and best(text.split(" ")) > 11 for text in texts]
+    return [len(text) >= MIN_COPY and best(text.split(" ")) > 12 for text in texts]
 """
 
 COPIES_EXACT = Bug(
@@ -220,12 +220,12 @@ COPIES_EXACT = Bug(
         min_recall=MIN_RECALL,
         of=edited_copies,
         ceiling=(
-            Ceiling(0.0, 0.983, 0.977, 20, 20),
-            Ceiling(0.25, 0.979, 0.979, 20, 20),
-            Ceiling(0.5, 0.985, 0.978, 20, 20),
-            Ceiling(0.75, 0.982, 0.978, 20, 20),
-            Ceiling(0.95, 0.987, 0.950, 20, 20),
-            Ceiling(1.0, 0.982, 0.887, 16, 20),
+            Ceiling(0.0, 0.982, 0.954, 20, 20),
+            Ceiling(0.25, 0.984, 0.952, 20, 20),
+            Ceiling(0.5, 0.984, 0.953, 20, 20),
+            Ceiling(0.75, 0.987, 0.960, 20, 20),
+            Ceiling(0.95, 0.986, 0.938, 20, 20),
+            Ceiling(1.0, 0.990, 0.880, 15, 20),
         ),
     ),
     deep=True,
