@@ -410,8 +410,8 @@ def test_the_reference_clears_the_bounds_at_the_hardest_level_and_hardly_another
 
 @pytest.mark.parametrize("level", ["standard", "hard"])
 def test_who_knows_all_edited_copies_but_those_of_one_kind_misses_these_at_most_levels(level):
-    draws = [Draw(seed, TASK.level(level).noise) for seed in (9, 10)]
-    assert ceiling(draws)[0].reached == 2
+    draws = [Draw(9, TASK.level(level).noise)]
+    assert ceiling(draws)[0].reached == 1
     for detector in ("without jumps", "never down", "never backwards", "as spelt"):
         assert ceiling(draws, detector)[0].reached == 0, detector
 
@@ -517,17 +517,15 @@ def test_the_same_share_of_edited_copies_has_each_order_in_every_draw(size, nois
     assert not table.loc[~table["edited"], "unaccented"].any()
 
 
-@pytest.mark.parametrize(("size", "others"), [(FULL, 3), (SMALL, 3)])
-def test_a_few_remarks_name_the_original_of_a_copy_half_of_them_of_one_that_is_backwards(
-    size, others
-):
-    for seed in range(50, 56):
+@pytest.mark.parametrize("size", [FULL, SMALL])
+def test_a_few_remarks_name_the_original_of_a_copy_half_of_them_of_one_that_is_backwards(size):
+    for seed in range(50, 54):
         table = draw_corpus(seed, 0.95, size).table
         noted = table[table["remark"].str.contains("story")]
         assert (noted["remark"] == "same story as " + noted["original"]).all()
         assert noted["edited"].all()
         assert (noted["order"] == Order.BACKWARDS).sum() == 3
-        assert (noted["order"] != Order.BACKWARDS).sum() == others
+        assert (noted["order"] != Order.BACKWARDS).sum() == 3
 
 
 def test_no_remark_calls_a_document_a_copy_that_says_something_else():
