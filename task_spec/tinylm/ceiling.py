@@ -16,12 +16,15 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from task_spec.model import Ceiling, Draw
 from task_spec.rows import RowScore, ceilings
-from task_spec.tinylm.copying import MIN_CHARACTERS, down_columns, without_accents
+from task_spec.tinylm.copying import MIN_CHARACTERS, backwards, down_columns, without_accents
 from task_spec.tinylm.language import draw_corpus
 
 MIN_PRECISION, MIN_RECALL = 0.85, 0.85
 Detector = Callable[[Sequence[str], Sequence[str]], list[bool]]
+Reading = Callable[[list[str]], list[str]]
 Floats = np.ndarray[Any, Any]
+READINGS: tuple[Reading, ...] = (down_columns, backwards)
+HOPELESS = math.log(1e-9)  # a reading that makes a text less likely by more is none
 GAP = 2  # places behind each training text that no path may enter, as many as its longest step
 
 
@@ -88,12 +91,16 @@ class _Row:
             chances = there / there.sum()
         return total
 
-    def log_odds_down(self, text: str, kept: float = 0.6, jump: float = 0.1) -> float:
-        """The same of the words read down two columns, over the text of its own as it stands."""
-        across = text.split(" ")
-        down = down_columns(across)
-        better = self._log_chance(down, self.order) - self._log_chance(across, self.follow)
-        return self.log_odds(" ".join(down), kept, jump) + better
+    def log_odds_read(
+        self, text: str, reading: Reading, kept: float = 0.6, jump: float = 0.1
+    ) -> float:
+        """The same of the words read in another order, over the text of its own as it stands."""
+        words = text.split(" ")
+        read = reading(words)
+        better = self._log_chance(read, self.order) - self._log_chance(words, self.follow)
+        if better < HOPELESS:
+            return -math.inf
+        return self.log_odds(" ".join(read), kept, jump) + better
 
     def _log_chance(self, words: Sequence[str], chances: Floats) -> float:
         """Log of the probability, by ``order`` or ``follow``, of words as a text of its own: of
@@ -120,32 +127,51 @@ def _folded(detector: Detector) -> Detector:
     return detect
 
 
-def as_spelt(texts: Sequence[str], train: Sequence[str], enough: float = 0.005) -> list[bool]:
+def _read(
+    texts: Sequence[str], train: Sequence[str], readings: Sequence[Reading], enough: float = 0.005
+) -> list[bool]:
     """Odds of being a copy, averaged over where it may begin in training texts, and over where it
-    goes on at each word: pieces of a copy may have changed places. And over two ways to read it: as
-    it stands, and down its columns if it was read across them. Words are compared as they are."""
-    row, limit = _Row.of_texts(train), math.log(2 * enough)
-    return [np.logaddexp(row.log_odds(text), row.log_odds_down(text)) > limit for text in texts]
+    goes on at each word: pieces of a copy may have changed places. And over the ways to read it: as
+    it stands, and in each of ``readings``."""
+    row, limit = _Row.of_texts(train), math.log(enough * (1 + len(readings)))
+
+    def log_odds(text: str) -> float:
+        odds = [row.log_odds(text), *(row.log_odds_read(text, reading) for reading in readings)]
+        return float(np.logaddexp.reduce(odds))
+
+    return [log_odds(text) > limit for text in texts]
+
+
+def as_spelt(texts: Sequence[str], train: Sequence[str]) -> list[bool]:
+    """Such odds of texts as they stand, down their columns if they were read across them, and
+    backwards. Words are compared as they are."""
+    return _read(texts, train, READINGS)
 
 
 summed_paths = _folded(as_spelt)  # the reference
 
 
 @_folded
-def as_they_stand(texts: Sequence[str], train: Sequence[str], enough: float = 0.01) -> list[bool]:
-    """The same odds, but of texts as they stand."""
-    row = _Row.of_texts(train)
-    return [row.log_odds(text) > math.log(enough) for text in texts]
+def never_down(texts: Sequence[str], train: Sequence[str]) -> list[bool]:
+    """The same odds, but of texts as they stand and backwards."""
+    return _read(texts, train, (backwards,))
+
+
+@_folded
+def never_backwards(texts: Sequence[str], train: Sequence[str]) -> list[bool]:
+    """The same odds, but of texts as they stand and down their columns."""
+    return _read(texts, train, (down_columns,))
 
 
 @_folded
 def without_jumps(texts: Sequence[str], train: Sequence[str], enough: float = 0.05) -> list[bool]:
     """Such odds, but a copy follows its original from its first word to its last, as it stands or
-    down its columns."""
+    in another reading."""
     row = _Row.of_texts(train)
 
     def log_odds(text: str) -> float:
-        return max(row.log_odds(text, 0.5, jump=0.0), row.log_odds_down(text, 0.5, jump=0.0))
+        other = (row.log_odds_read(text, reading, 0.5, jump=0.0) for reading in READINGS)
+        return max(row.log_odds(text, 0.5, jump=0.0), *other)
 
     return [log_odds(text) > math.log(enough) for text in texts]
 
@@ -211,7 +237,8 @@ def same_beginning(texts: Sequence[str], train: Sequence[str], characters: int =
 DETECTORS: dict[str, Detector] = {
     "reference": summed_paths,
     "as spelt": as_spelt,
-    "as they stand": as_they_stand,
+    "never down": never_down,
+    "never backwards": never_backwards,
     "without jumps": without_jumps,
     "best stretch": best_stretch,
     "word pairs": word_pairs,

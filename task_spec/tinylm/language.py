@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from task_spec.tinylm.copying import MIN_CHARACTERS, edited_copy
+from task_spec.tinylm.copying import MIN_CHARACTERS, Order, edited_copy
 from task_spec.tinylm.garbling import MIN_WORDS, garble
 from task_spec.tinylm.grammar import MAX_WORDS, SOURCES, TREACHEROUS, Grammar, draw_grammar
-from task_spec.tinylm.remarks import COLUMN, draw_remarks
+from task_spec.tinylm.remarks import COLUMN, draw_remarks, is_note, with_notes
 
 # How most documents of a source have their day written, and how the others have it.
 DATES = {
@@ -42,9 +42,9 @@ PERIODS = {
 # Words that no training document has: a few later ones do.
 NOVEL = ("covid", "brexit", "https", "emoji", "ok")
 EXACT = 0.08  # share of the copies that are exact
-# Shares of the edited copies that are in order but typed without accents, that are read across two
-# columns, and of which pieces stand in another order. Together they are all, but for rounding.
-KINDS = {"unaccented": 0.33, "columns": 0.37, "rearranged": 0.3}
+# Shares of the edited copies whose words do not stand in the order of the original. The others' do.
+ORDERS = {Order.COLUMNS: 0.33, Order.REARRANGED: 0.29, Order.BACKWARDS: 0.34}
+UNACCENTED = 3  # each third edited copy is typed without accents, whatever its order
 DECOMPOSED = {"wire": 0.0, "press": 0.15, "NA": 0.6}  # share delivered with combining marks
 
 
@@ -55,9 +55,8 @@ class Corpus:
     ``table`` has, in random order, doc_id (whose numbers grow with the day), source, received, text
     as delivered and remark; and, hidden: ``part``, ``day``, ``clean`` (the text in NFC),
     ``original`` (doc_id of the document it copies, or ""), ``edited`` (whether that copy is not
-    exact), ``rearranged`` (whether that edited one has pieces in another order), ``columns``
-    (whether that edited one was read across two columns), ``unaccented`` (whether that edited one
-    was typed without accents) and ``garbled`` (whether words of it stand in random order).
+    exact), ``order`` (the `Order` of that edited one, or ""), ``unaccented`` (whether that edited
+    one was typed without accents) and ``garbled`` (whether words of it stand in random order).
     """
 
     grammar: Grammar
@@ -96,15 +95,16 @@ class Corpus:
     def with_other_test_texts(self, seed: int) -> Corpus:
         """The same corpus, in which test documents say something else: those that are in test
         however their day is read. They are longer than any document was, so that sizes that are
-        taken from them change."""
+        taken from them change. Remarks that say of which they were copies are gone, too."""
         rng, table = np.random.default_rng(seed), self.table.copy()
         earliest = readings(table["received"]).min(axis=1)
         for i in table.index[earliest >= pd.Timestamp(PERIODS["test"][0])]:
             words = self.grammar.draw(rng, table.loc[i, "source"], MAX_WORDS)
             text = " ".join([*words, "later", "on"])
             table.loc[i, ["text", "clean"]] = text
-            table.loc[i, "original"] = ""
-            table.loc[i, [*KINDS, "edited", "garbled"]] = False
+            table.loc[i, ["original", "order"]] = ""
+            table.loc[i, ["edited", "unaccented", "garbled"]] = False
+        table.loc[is_note(table[COLUMN]) & (table["original"] == ""), COLUMN] = ""
         return Corpus(self.grammar, table)
 
 
@@ -142,7 +142,8 @@ def draw_corpus(seed: int, noise: float, size: Size = FULL) -> Corpus:
     _number(table, numbers)
     table = table.drop(columns="serial").iloc[np.argsort(numbers)]  # rows in random order
     table[COLUMN] = draw_remarks(np.random.default_rng([seed, 29]), len(table))
-    return Corpus(grammar, table.reset_index(drop=True))
+    table = with_notes(np.random.default_rng([seed, 31]), table.reset_index(drop=True))
+    return Corpus(grammar, table)
 
 
 def write_documents(folder: Path, table: pd.DataFrame) -> None:
@@ -164,7 +165,7 @@ def _own(rng: np.random.Generator, grammar: Grammar, part: str, count: int) -> p
     serials = [f"{part}{i}" for i in range(count)]
     return pd.DataFrame(
         {"serial": serials, "part": part, "source": sources, "clean": texts}
-    ).assign(original="", edited=False, **dict.fromkeys(KINDS, False))
+    ).assign(original="", edited=False, order="", unaccented=False)
 
 
 def _copies(
@@ -173,13 +174,13 @@ def _copies(
     """Later documents, each of which copies another training document."""
     long = train[train["clean"].str.len() >= 1.25 * MIN_CHARACTERS]
     chosen = long.iloc[rng.choice(len(long), count, replace=False)]
-    edited = np.arange(count) >= round(EXACT * count)
-    kinds = [kind for kind, share in KINDS.items() for _ in range(round(share * edited.sum()))]
-    kinds = [""] * (count - len(kinds)) + kinds
-    made = pd.DataFrame({kind: [kind == own for own in kinds] for kind in KINDS})
-    texts = [
-        " ".join(edited_copy(rng, grammar, text.split(" "), noise, **how)) if edit else text
-        for text, edit, how in zip(chosen["clean"], edited, made.to_dict("records"), strict=True)
+    exact = round(EXACT * count)
+    orders = _orders(count - exact)
+    unaccented = [i % UNACCENTED == 0 for i in range(count - exact)]
+    texts = chosen["clean"].tolist()
+    texts[exact:] = [
+        " ".join(edited_copy(rng, grammar, text.split(" "), noise, order, unaccented=typed))
+        for text, order, typed in zip(texts[exact:], orders, unaccented, strict=True)
     ]
     return pd.DataFrame(
         {
@@ -188,10 +189,17 @@ def _copies(
             "source": rng.choice(SOURCES, count, p=[0.4, 0.35, 0.25]),
             "clean": texts,
             "original": chosen["serial"].to_numpy(),
-            "edited": edited,
-            **made,
+            "edited": np.arange(count) >= exact,
+            "order": [""] * exact + orders,
+            "unaccented": [False] * exact + unaccented,
         }
     )
+
+
+def _orders(count: int) -> list[Order]:
+    """The orders of so many edited copies: the same shares in every draw."""
+    lost = [order for order, share in ORDERS.items() for _ in range(round(share * count))]
+    return [Order.IN_ORDER] * (count - len(lost)) + lost
 
 
 def _garble(rng: np.random.Generator, table: pd.DataFrame, count: int, noise: float) -> None:

@@ -173,8 +173,8 @@ def without_accents(texts):
 
 
 def find_copies(texts, train_texts):
-    """Booleans: which texts are likely copies, as they stand or read down two columns. Accents
-    do not count: a copy may have been typed without them."""
+    """Booleans: which texts are likely copies, as they stand, down two columns or backwards.
+    Accents do not count: a copy may have been typed without them."""
     texts, train_texts = without_accents(texts), without_accents(train_texts)
     # All training texts in one row, each with two gaps behind it; of each place its text.
     row = [word for text in train_texts for word in [*text.split(" "), None, None]]
@@ -188,11 +188,15 @@ def find_copies(texts, train_texts):
 
     def odds(words):
         # A page in two columns may have been read across both, a word of the left one, a word of
-        # the right one: down the columns it is a copy like others, and reads better.
-        down = words[::2] + words[1::2]
-        better = text_chance(down, chance, lost=False) / text_chance(words, chance)
-        as_they_stand = copy_odds(words, places, inside, own, share, chance)
-        return (as_they_stand + better * copy_odds(down, places, inside, own, share, chance)) / 2
+        # the right one; and what was meant from right to left, from its last word to its first.
+        # Read rightly it is a copy like others, and a better text.
+        as_it_stands = text_chance(words, chance)
+        total = copy_odds(words, places, inside, own, share, chance)
+        for read in (words[::2] + words[1::2], words[::-1]):
+            better = text_chance(read, chance, lost=False) / as_it_stands
+            if better > 1e-9:
+                total += better * copy_odds(read, places, inside, own, share, chance)
+        return total / 3
 
     return [len(text) >= MIN_COPY and odds(text.split(" ")) > LIKELY for text in texts]
 
@@ -244,7 +248,7 @@ def order_odds(step, own, known):
     same = a == a[:, None]
     share = before[b] / before.sum()
     others = pairs[a, b] - own * (same & (b == b[:, None])).sum(0)
-    odds = (others / np.maximum(share, 1e-9) + PRIOR) / (after[a] - own * same.sum(0) + PRIOR)
+    odds = (others / np.maximum(share, 1e-6) + PRIOR) / (after[a] - own * same.sum(0) + PRIOR)
     return np.where(share > 0, np.log(odds), 0.0)
 
 

@@ -14,11 +14,13 @@ import pytest
 
 from task_spec.model import Draw, Kind
 from task_spec.tinylm import TASK
-from task_spec.tinylm.ceiling import DETECTORS, as_they_stand, ceiling
+from task_spec.tinylm.ceiling import DETECTORS, ceiling, never_backwards, never_down
 from task_spec.tinylm.copying import (
-    COLUMNS_NOISE,
+    LEAST_NOISE,
     UNACCENTED_NOISE,
+    Order,
     across_columns,
+    backwards,
     down_columns,
     edited_copy,
     without_accents,
@@ -32,11 +34,12 @@ from task_spec.tinylm.language import (
     DATES,
     EXACT,
     FULL,
-    KINDS,
     NEAR,
+    ORDERS,
     OTHER_DESK,
     PERIODS,
     SMALL,
+    UNACCENTED,
     draw_corpus,
     readings,
 )
@@ -405,12 +408,12 @@ def test_the_reference_clears_the_bounds_at_the_hardest_level_and_hardly_another
         assert ceiling(draws, detector)[0].reached == 0, detector
 
 
-@pytest.mark.parametrize("detector", ["without jumps", "as they stand", "as spelt"])
 @pytest.mark.parametrize("level", ["standard", "hard"])
-def test_who_knows_all_kinds_of_edited_copies_but_one_misses_it_at_most_levels(level, detector):
-    draws = [Draw(seed, TASK.level(level).noise) for seed in (9, 10)]
-    assert ceiling(draws)[0].reached == 2
-    assert ceiling(draws, detector)[0].reached == 0
+def test_who_knows_all_edited_copies_but_those_of_one_kind_misses_these_at_most_levels(level):
+    draws = [Draw(9, TASK.level(level).noise)]
+    assert ceiling(draws)[0].reached == 1
+    for detector in ("without jumps", "never down", "never backwards", "as spelt"):
+        assert ceiling(draws, detector)[0].reached == 0, detector
 
 
 def _turns(words, copy):
@@ -421,17 +424,17 @@ def _turns(words, copy):
 
 @pytest.mark.parametrize(("length", "turns"), [(11, 1), (20, 2)])
 def test_a_rearranged_copy_has_its_last_piece_first(grammar, length, turns, monkeypatch):
-    monkeypatch.setattr("task_spec.tinylm.copying.REARRANGED_NOISE", 0.0)  # hardly other edits
+    monkeypatch.setitem(LEAST_NOISE, Order.REARRANGED, 0.0)  # hardly other edits
     rng = np.random.default_rng(4)
     long = sorted(grammar.lexicon, key=len)[-30:]
-    for rearranged in (False, True):
+    for order, expected in ((Order.IN_ORDER, 0), (Order.REARRANGED, turns)):
         counts = Counter()
         for _ in range(40):
             words = [str(word) for word in rng.choice(long, length, replace=False)]
-            copy = edited_copy(rng, grammar, words, 0.0, rearranged=rearranged)
+            copy = edited_copy(rng, grammar, words, 0.0, order)
             counts[_turns(words, copy)] += 1
         # Now and then, a word is replaced by one of another place.
-        assert counts[turns if rearranged else 0] >= 30
+        assert counts[expected] >= 30
 
 
 @pytest.mark.parametrize(
@@ -449,14 +452,21 @@ def test_two_columns_are_read_line_by_line(text, read):
     assert down_columns(read.split(" ")) == text.split(" ")
 
 
-def test_a_copy_across_columns_is_down_its_columns_edited_as_others_are(grammar):
+@pytest.mark.parametrize(
+    ("order", "rightly"), [(Order.COLUMNS, down_columns), (Order.BACKWARDS, backwards)]
+)
+def test_a_copy_that_is_read_rightly_is_edited_as_others_are(grammar, order, rightly):
     for seed in range(20):
         words = grammar.draw(np.random.default_rng(seed), "press", 21)
         plain, read = (
-            edited_copy(np.random.default_rng(seed), grammar, words, COLUMNS_NOISE, columns=columns)
-            for columns in (False, True)
+            edited_copy(np.random.default_rng(seed), grammar, words, LEAST_NOISE[order], own)
+            for own in (Order.IN_ORDER, order)
         )
-        assert down_columns(read) == plain != read
+        assert rightly(read) == plain != read
+
+
+def test_what_is_written_backwards_has_its_words_as_they_were_spelt():
+    assert backwards(["three", "two", "one"]) == ["one", "two", "three"]
 
 
 @pytest.mark.parametrize(
@@ -494,15 +504,38 @@ def test_most_words_have_an_accent_and_few_are_the_same_without():
 
 @pytest.mark.parametrize("size", [FULL, SMALL])
 @pytest.mark.parametrize("noise", [0.0, 1.0])
-@pytest.mark.parametrize(
-    ("kind", "share"), [("rearranged", 0.3), ("columns", 0.37), ("unaccented", 0.33)]
-)
-def test_the_same_share_of_edited_copies_is_of_each_kind_in_every_draw(size, noise, kind, share):
+def test_the_same_share_of_edited_copies_has_each_order_in_every_draw(size, noise):
     table = draw_corpus(15, noise, size).table
-    assert table.loc[table[kind], "edited"].all()
-    assert table[list(KINDS)].sum(axis=1).max() == 1
-    assert table[kind].sum() == round(share * table["edited"].sum())
-    assert set(table.loc[table[kind], "part"]) == {"val", "test"}
+    assert ((table["order"] != "") == table["edited"]).all()
+    edited = table[table["edited"]]
+    for order, share in ORDERS.items():
+        own = edited[edited["order"] == order]
+        assert len(own) == round(share * len(edited))
+        assert set(own["part"]) == {"val", "test"}
+        assert own["unaccented"].mean() == pytest.approx(1 / UNACCENTED, abs=0.07)
+    assert set(edited["order"]) == set(Order)
+    assert not table.loc[~table["edited"], "unaccented"].any()
+
+
+@pytest.mark.parametrize("size", [FULL, SMALL])
+def test_a_few_remarks_name_the_original_of_a_copy_half_of_them_of_one_that_is_backwards(size):
+    for seed in range(50, 54):
+        table = draw_corpus(seed, 0.95, size).table
+        noted = table[table["remark"].str.contains("story")]
+        assert (noted["remark"] == "same story as " + noted["original"]).all()
+        assert noted["edited"].all()
+        assert (noted["order"] == Order.BACKWARDS).sum() == 3
+        assert (noted["order"] != Order.BACKWARDS).sum() == 3
+
+
+def test_no_remark_calls_a_document_a_copy_that_says_something_else():
+    corpus = draw_corpus(6, 0.3, SMALL)
+    other = corpus.with_other_test_texts(1).table
+    noted = other["remark"].str.contains("story")
+    assert 0 < noted.sum() < corpus.table["remark"].str.contains("story").sum()
+    assert other.loc[noted, "text"].equals(corpus.table.loc[noted, "text"])
+    quoted = corpus.table["remark"].str.contains('"')
+    assert other.loc[quoted, "remark"].equals(corpus.table.loc[quoted, "remark"])
 
 
 @pytest.fixture(scope="module")
@@ -520,18 +553,25 @@ def test_the_notebook_finds_copies_of_all_kinds_and_hardly_others(copies_cell, n
     later = table[~training]
     found = np.array(copies_cell["find_copies"](later["clean"], table.loc[training, "clean"]))
     copied = later["original"] != ""
-    for kind in (*(later[kind] for kind in KINDS), copied & ~later["edited"]):
+    orders = (later["order"] == order for order in ORDERS)
+    for kind in (*orders, later["unaccented"], copied & ~later["edited"]):
         assert found[kind].mean() > 0.75
     assert found[~copied].mean() < 0.03
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.95])
-def test_to_a_detector_of_garbled_documents_copies_across_columns_are_garbled(noise):
+@pytest.mark.parametrize(
+    ("order", "detector"), [(Order.COLUMNS, never_down), (Order.BACKWARDS, never_backwards)]
+)
+def test_to_a_detector_of_garbled_documents_copies_in_another_reading_are_garbled(
+    noise, order, detector
+):
     table = draw_corpus(22, noise).table
     found = summed_stretches(table["clean"].tolist(), (table["part"] == "train").tolist())
-    assert np.mean(np.array(found)[table["columns"]]) > 0.9
-    # Who does not know of columns lists them, and reports too many.
-    assert not garbled_score(Draw(22, noise), copies=as_they_stand).reaches(
+    # Without accents their words are none that training documents have, in any order.
+    assert np.mean(np.array(found)[(table["order"] == order) & ~table["unaccented"]]) > 0.9
+    # Who does not know of them lists them, and reports too many.
+    assert not garbled_score(Draw(22, noise), copies=detector).reaches(
         TASK.bug("garbled_words").rows
     )
 

@@ -15,14 +15,7 @@ _DETECTOR = (
     "STEPS, JUMP = {1: 0.81, 2: 0.06, -1: 0.03}, 0.1\n\n\n"
 ) + functions(SOURCE, "copies", "follower_chances", "copy_odds")
 
-_DOWN = (
-    "        # A page in two columns may have been read across both, a word of the left one, a word of\n"
-    "        # the right one: down the columns it is a copy like others, and reads better.\n"
-    "        down = words[::2] + words[1::2]\n"
-    "        better = text_chance(down, chance, lost=False) / text_chance(words, chance)\n"
-    "        as_they_stand = copy_odds(words, places, inside, own, share, chance)\n"
-    "        return (as_they_stand + better * copy_odds(down, places, inside, own, share, chance)) / 2\n"
-)
+_OTHERWISE = "(words[::2] + words[1::2], words[::-1])"
 
 
 def _detector(body: str) -> tuple[Edit, ...]:
@@ -51,8 +44,6 @@ _MATRIX = """
     inside, nowhere = grid != "", np.zeros(grid.shape, dtype=bool)
     single = Counter(word for own in words for word in own)
     bits = {word: math.log(single.total() / count) for word, count in single.items()}
-"""
-_BEST_PATH = """
     pairs = Counter(pair for own in words for pair in zip(own, own[1:]))
 
     def chance(a, b):
@@ -60,7 +51,8 @@ _BEST_PATH = """
 
     def fit(own):
         return sum(math.log(chance(a, b)) for a, b in zip(["", *own], own))
-
+"""
+_BEST_PATH = """
     def best_path(own):
         score = np.where(inside, 0.0, -1e9)
         for a, b in zip(["", *own], own):
@@ -73,10 +65,10 @@ _BEST_PATH = """
         return score.max()
 
     def best(own):
-        down = own[::2] + own[1::2]
-        return max(best_path(own), best_path(down) + fit(down) - fit(own))
+        ways = own, own[::2] + own[1::2], own[::-1]
+        return max(best_path(way) + fit(way) - fit(own) for way in ways)
 
-    return [len(text) >= MIN_COPY and best(text.split(" ")) > 9.2 for text in texts]
+    return [len(text) >= MIN_COPY and best(text.split(" ")) > 11 for text in texts]
 """
 _FREQUENCIES = """
     def odds(own):
@@ -92,9 +84,10 @@ _FREQUENCIES = """
         return chance.sum(1).max()
 
     def best(own):
-        return math.log(odds(own) + odds(own[::2] + own[1::2]))
+        ways = own, own[::2] + own[1::2], own[::-1]
+        return math.log(sum(odds(way) * math.exp(fit(way) - fit(own)) for way in ways))
 
-    return [len(text) >= MIN_COPY and best(text.split(" ")) > 12.5 for text in texts]
+    return [len(text) >= MIN_COPY and best(text.split(" ")) > 12 for text in texts]
 """
 
 COPIES_EXACT = Bug(
@@ -104,8 +97,9 @@ COPIES_EXACT = Bug(
     clauses=("P4",),
     source="near-duplicates across a split: arXiv:1902.00423; gh:AdiiPrabhu/dsctm#52; rephrased ones "
     "that matching of strings does not find: arXiv:2311.04850; pages in two columns that are read "
-    "across both: gh:xberg-io/xberg#1345; gh:tesseract-ocr/tesseract#2949; duplicates that are missed "
-    "because of accents: gh:ankidroid/Anki-Android#4821",
+    "across both: gh:xberg-io/xberg#1345; gh:tesseract-ocr/tesseract#2949; words from the last to the "
+    "first where a script runs from right to left: gh:mozilla/pdf.js#20097; gh:unjs/unpdf#31; "
+    "duplicates that are missed because of accents: gh:ankidroid/Anki-Android#4821",
     plant=_detector(
         '    seen = {" ".join(text.lower().split()) for text in train_texts}\n'
         "    return [\n"
@@ -159,13 +153,13 @@ COPIES_EXACT = Bug(
                 Edit("copies", "    share = JUMP * inside / np.bincount(own, inside)[own]\n", ""),
                 Edit(
                     "copies",
-                    "copy_odds(words, places, inside, own, share, chance)\n        return",
-                    "copy_odds(words, places, inside, chance)\n        return",
+                    "copy_odds(words, places, inside, own, share, chance)\n        for",
+                    "copy_odds(words, places, inside, chance)\n        for",
                 ),
                 Edit(
                     "copies",
-                    "copy_odds(down, places, inside, own, share, chance)",
-                    "copy_odds(down, places, inside, chance)",
+                    "copy_odds(read, places, inside, own, share, chance)",
+                    "copy_odds(read, places, inside, chance)",
                 ),
                 Edit(
                     "copies",
@@ -178,20 +172,26 @@ COPIES_EXACT = Bug(
             obvious=True,
         ),
         Repair(
-            "edited copies are followed in pieces, but only as their words stand: to those that were "
-            "read across two columns every word is a jump, and they are taken for garbled",
+            "edited copies are followed in pieces and backwards, but not down columns: to those that were "
+            "read across two columns every word is a jump, and most are taken for garbled",
             (
-                Edit(
-                    "copies",
-                    _DOWN,
-                    "        return copy_odds(words, places, inside, own, share, chance)\n",
-                ),
+                Edit("copies", _OTHERWISE, "(words[::-1],)"),
+                Edit("copies", "return total / 3", "return total / 2"),
             ),
             obvious=True,
         ),
         Repair(
-            "edited copies are followed in pieces and down columns, but words are compared as they are "
-            "spelt: copies that were typed without accents are missed",
+            "edited copies are followed in pieces and down columns, but not backwards: those whose words "
+            "stand from the last to the first are missed, and most are taken for garbled",
+            (
+                Edit("copies", _OTHERWISE, "(words[::2] + words[1::2],)"),
+                Edit("copies", "return total / 3", "return total / 2"),
+            ),
+            obvious=True,
+        ),
+        Repair(
+            "edited copies are followed in pieces, down columns and backwards, but words are compared as "
+            "they are spelt: copies that were typed without accents are missed",
             (
                 Edit(
                     "copies",
@@ -220,12 +220,12 @@ COPIES_EXACT = Bug(
         min_recall=MIN_RECALL,
         of=edited_copies,
         ceiling=(
-            Ceiling(0.0, 0.983, 0.977, 20, 20),
-            Ceiling(0.25, 0.979, 0.979, 20, 20),
-            Ceiling(0.5, 0.985, 0.978, 20, 20),
-            Ceiling(0.75, 0.982, 0.978, 20, 20),
-            Ceiling(0.95, 0.987, 0.950, 20, 20),
-            Ceiling(1.0, 0.982, 0.887, 16, 20),
+            Ceiling(0.0, 0.982, 0.954, 20, 20),
+            Ceiling(0.25, 0.984, 0.952, 20, 20),
+            Ceiling(0.5, 0.984, 0.953, 20, 20),
+            Ceiling(0.75, 0.987, 0.960, 20, 20),
+            Ceiling(0.95, 0.986, 0.938, 20, 20),
+            Ceiling(1.0, 0.990, 0.880, 15, 20),
         ),
     ),
     deep=True,
