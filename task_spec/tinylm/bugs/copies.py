@@ -46,11 +46,12 @@ _MATRIX = """
     bits = {word: math.log(single.total() / count) for word, count in single.items()}
     pairs = Counter(pair for own in words for pair in zip(own, own[1:]))
 
-    def chance(a, b):
-        return (pairs[a, b] + 10 * math.exp(-bits.get(b, 9.0))) / (single[a] + 10)
+    def chance(a, b, lost=True):
+        share = math.exp(-bits.get(b, 9.0))
+        return max(lost * share, (pairs[a, b] + 10 * share) / (single[a] + 10))
 
-    def fit(own):
-        return sum(math.log(chance(a, b)) for a, b in zip(["", *own], own))
+    def fit(own, lost):
+        return sum(math.log(chance(a, b, lost)) for a, b in zip(["", *own], own))
 """
 _BEST_PATH = """
     def best_path(own):
@@ -66,9 +67,9 @@ _BEST_PATH = """
 
     def best(own):
         ways = own, own[::2] + own[1::2], own[::-1]
-        return max(best_path(way) + fit(way) - fit(own) for way in ways)
+        return max(best_path(way) + fit(way, way == own) - fit(own, True) for way in ways)
 
-    return [len(text) >= MIN_COPY and best(text.split(" ")) > 11 for text in texts]
+    return [len(text) >= MIN_COPY and best(text.split(" ")) > 5.5 for text in texts]
 """
 _FREQUENCIES = """
     def odds(own):
@@ -85,9 +86,9 @@ _FREQUENCIES = """
 
     def best(own):
         ways = own, own[::2] + own[1::2], own[::-1]
-        return math.log(sum(odds(way) * math.exp(fit(way) - fit(own)) for way in ways))
+        return math.log(sum(odds(way) * math.exp(fit(way, False) - fit(own, False)) for way in ways))
 
-    return [len(text) >= MIN_COPY and best(text.split(" ")) > 12 for text in texts]
+    return [len(text) >= MIN_COPY and best(text.split(" ")) > 13 for text in texts]
 """
 
 COPIES_EXACT = Bug(
