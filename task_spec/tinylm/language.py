@@ -21,7 +21,7 @@ import pandas as pd
 from task_spec.tinylm.copying import MIN_CHARACTERS, Order, edited_copy
 from task_spec.tinylm.garbling import MIN_WORDS, garble
 from task_spec.tinylm.grammar import MAX_WORDS, SOURCES, TREACHEROUS, Grammar, draw_grammar
-from task_spec.tinylm.remarks import COLUMN, draw_remarks, is_note, with_notes
+from task_spec.tinylm.remarks import COLUMN, draw_remarks
 
 # How most documents of a source have their day written, and how the others have it.
 DATES = {
@@ -95,7 +95,7 @@ class Corpus:
     def with_other_test_texts(self, seed: int) -> Corpus:
         """The same corpus, in which test documents say something else: those that are in test
         however their day is read. They are longer than any document was, so that sizes that are
-        taken from them change. Remarks that say of which they were copies are gone, too."""
+        taken from them change."""
         rng, table = np.random.default_rng(seed), self.table.copy()
         earliest = readings(table["received"]).min(axis=1)
         for i in table.index[earliest >= pd.Timestamp(PERIODS["test"][0])]:
@@ -104,7 +104,6 @@ class Corpus:
             table.loc[i, ["text", "clean"]] = text
             table.loc[i, ["original", "order"]] = ""
             table.loc[i, ["edited", "unaccented", "garbled"]] = False
-        table.loc[is_note(table[COLUMN]) & (table["original"] == ""), COLUMN] = ""
         return Corpus(self.grammar, table)
 
 
@@ -142,8 +141,7 @@ def draw_corpus(seed: int, noise: float, size: Size = FULL) -> Corpus:
     _number(table, numbers)
     table = table.drop(columns="serial").iloc[np.argsort(numbers)]  # rows in random order
     table[COLUMN] = draw_remarks(np.random.default_rng([seed, 29]), len(table))
-    table = with_notes(np.random.default_rng([seed, 31]), table.reset_index(drop=True))
-    return Corpus(grammar, table)
+    return Corpus(grammar, table.reset_index(drop=True))
 
 
 def write_documents(folder: Path, table: pd.DataFrame) -> None:

@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
-
-from task_spec.tinylm.copying import Order
 
 COLUMN = "remark"
 PLAIN = ("checked", "late", "by phone", "seen twice", "page 2", "from the archive", "second desk")
@@ -23,9 +20,6 @@ HARMLESS = ('5" by hand', 'desk "north"', 'for the "late" page', '"late" desk', 
 OPEN = ('"by phone', '"checked', '"late', '"page 2')
 SHARE_PLAIN, SHARE_HARMLESS = 0.15, 0.02  # of the rows that are in no stretch
 CLOSED_BY_OPEN = 0.5  # share of the stretches that end with another one of `OPEN`
-SAME_STORY = "same story as {}"
-# How many remarks of an edited copy name its original, by whether it is one that is read backwards.
-NOTED = {True: 3, False: 3}
 
 
 @dataclass(frozen=True)
@@ -72,23 +66,3 @@ def _draw_stretches(rng: np.random.Generator, kind: Stretches, rows: int) -> lis
     before = np.concatenate([[0], np.cumsum(lengths + 1)])
     starts = np.sort(rng.integers(rows - before[-1] + 1, size=count)) + before[:-1]
     return [(int(a), int(a + n)) for a, n in zip(starts, lengths, strict=True)]
-
-
-def with_notes(rng: np.random.Generator, table: pd.DataFrame) -> pd.DataFrame:
-    """The table of a corpus, of which a few edited copies that had no remark name their original.
-
-    It is how those that are read backwards can be told, for which few people look. No row begins or
-    ends a remark of several rows by that.
-    """
-    free = table[table["edited"] & (table[COLUMN] == "")]
-    read_backwards, remark = free["order"] == Order.BACKWARDS, table[COLUMN].copy()
-    for backwards, number in NOTED.items():
-        group = free[read_backwards == backwards]
-        chosen = group.sample(min(number, len(group)), random_state=rng)
-        remark[chosen.index] = [SAME_STORY.format(original) for original in chosen["original"]]
-    return table.assign(**{COLUMN: remark})
-
-
-def is_note(remarks: pd.Series[str]) -> pd.Series[bool]:
-    """Which remarks name the original of a copy."""
-    return remarks.str.startswith(SAME_STORY.format(""))
