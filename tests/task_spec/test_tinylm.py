@@ -399,18 +399,15 @@ def test_reference_detector_weakens_with_noise():
     assert easy.reached == 1
 
 
-def test_the_reference_clears_the_bounds_at_the_hardest_level_and_hardly_another_detector_does():
-    noise = TASK.level("extreme").noise
-    draws = [Draw(seed, noise) for seed in (9, 10)]
-    assert ceiling(draws)[0].reached == 2
-    assert ceiling(draws, "best stretch")[0].reached < 2
-    for detector in set(DETECTORS) - {"reference", "best stretch"}:
+def test_the_reference_clears_the_bounds_at_the_hardest_level_and_no_other_detector_does():
+    draws = [Draw(9, TASK.level("extreme").noise)]
+    assert ceiling(draws)[0].reached == 1
+    for detector in set(DETECTORS) - {"reference"}:
         assert ceiling(draws, detector)[0].reached == 0, detector
 
 
-@pytest.mark.parametrize("level", ["standard", "hard"])
-def test_who_knows_all_edited_copies_but_those_of_one_kind_misses_these_at_most_levels(level):
-    draws = [Draw(9, TASK.level(level).noise)]
+def test_who_knows_all_edited_copies_but_those_of_one_kind_misses_these_at_the_default_level_too():
+    draws = [Draw(9, TASK.level("standard").noise)]
     assert ceiling(draws)[0].reached == 1
     for detector in ("without jumps", "never down", "never backwards", "as spelt"):
         assert ceiling(draws, detector)[0].reached == 0, detector
@@ -515,27 +512,6 @@ def test_the_same_share_of_edited_copies_has_each_order_in_every_draw(size, nois
         assert own["unaccented"].mean() == pytest.approx(1 / UNACCENTED, abs=0.07)
     assert set(edited["order"]) == set(Order)
     assert not table.loc[~table["edited"], "unaccented"].any()
-
-
-@pytest.mark.parametrize("size", [FULL, SMALL])
-def test_a_few_remarks_name_the_original_of_a_copy_half_of_them_of_one_that_is_backwards(size):
-    for seed in range(50, 54):
-        table = draw_corpus(seed, 0.95, size).table
-        noted = table[table["remark"].str.contains("story")]
-        assert (noted["remark"] == "same story as " + noted["original"]).all()
-        assert noted["edited"].all()
-        assert (noted["order"] == Order.BACKWARDS).sum() == 3
-        assert (noted["order"] != Order.BACKWARDS).sum() == 3
-
-
-def test_no_remark_calls_a_document_a_copy_that_says_something_else():
-    corpus = draw_corpus(6, 0.3, SMALL)
-    other = corpus.with_other_test_texts(1).table
-    noted = other["remark"].str.contains("story")
-    assert 0 < noted.sum() < corpus.table["remark"].str.contains("story").sum()
-    assert other.loc[noted, "text"].equals(corpus.table.loc[noted, "text"])
-    quoted = corpus.table["remark"].str.contains('"')
-    assert other.loc[quoted, "remark"].equals(corpus.table.loc[quoted, "remark"])
 
 
 @pytest.fixture(scope="module")
