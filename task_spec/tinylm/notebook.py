@@ -102,7 +102,8 @@ def read_days(documents):
     day in the folder is certain, the first."""
     written = documents["received"]
     readings = [pd.to_datetime(written, format=form, errors="coerce") for form in FORMS]
-    first, last = pd.concat(readings, axis=1).min(axis=1), pd.concat(readings, axis=1).max(axis=1)
+    readings = pd.concat(readings, axis=1)
+    first, last = readings.min(axis=1), readings.max(axis=1)
     number = documents["doc_id"].str[1:].astype(int)
     certain = first.where(first == last).iloc[number.argsort()]
     about = certain.interpolate(limit_direction="both")

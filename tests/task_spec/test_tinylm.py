@@ -337,7 +337,7 @@ SIZES = [(FULL, 8, 20, {3}), (SMALL, 5, 10, {1, 2}), (1500, 8, 20, {3}), (60, 5,
 def test_rows_behind_an_open_mark_are_lost_to_who_takes_marks_for_quotes(
     tmp_path, size, shortest, longest, stretches
 ):
-    for seed in range(50, 58):
+    for seed in range(50, 54):
         table = _written(seed, size, tmp_path)
         lost = _marked(list(table["remark"]))
         assert len(lost) in stretches
@@ -575,12 +575,10 @@ def test_rows_to_report_are_the_garbled_documents():
 
 def test_garbled_documents_are_seen_by_their_order_alone():
     rows = TASK.bug("garbled_words").rows
-    for noise in (0.0, 0.95):
-        draw = Draw(23, noise)
-        assert garbled_score(draw).reaches(rows)
-        for naive in ("own order counted", "rare words"):
-            assert not garbled_score(draw, naive).reaches(rows)
-    assert not garbled_score(Draw(23, 0.95), "whole text").reaches(rows)
+    assert garbled_score(Draw(23, 0.0)).reaches(rows)
+    assert garbled_score(Draw(23, 0.95)).reaches(rows)
+    for naive in ("own order counted", "rare words", "whole text"):
+        assert not garbled_score(Draw(23, 0.95), naive).reaches(rows)
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,8 @@ _READINGS = """
 _ORDERED = """
     written = documents["received"]
     readings = [pd.to_datetime(written, format=form, errors="coerce") for form in FORMS]
-    first, last = pd.concat(readings, axis=1).min(axis=1), pd.concat(readings, axis=1).max(axis=1)
+    readings = pd.concat(readings, axis=1)
+    first, last = readings.min(axis=1), readings.max(axis=1)
     number = documents["doc_id"].str[1:].astype(int)
 """
 
