@@ -28,10 +28,10 @@ UNCLOSED = (
 )
 REMARKED, OF_THEM_MARKED = 0.15, 0.15  # shares of the curves, and of the remarks
 SAME_STAR, SAME_EXPOSURE = "same star as {}", "same exposure as {}"
-# How many remarks tell of something that was seen twice: of stars in both releases whose places are
-# alike once units are, and of those mirrored at the equator; of second extractions in the order of
-# time, and of those written newest first.
-NOTED = {"alike": 4, "mirrored": 3, "oldest first": 4, "newest first": 3}
+# How many remarks tell of something that was seen twice, at least and at most: of stars in both
+# releases whose places are alike once units are, and of those mirrored at the equator; of second
+# extractions in the order of time, and of those written newest first.
+NOTED = {"alike": (4, 4), "mirrored": (2, 3), "oldest first": (4, 4), "newest first": (2, 3)}
 LARGE = 600  # curves of a survey that counts as large
 STRETCHES = 2  # of rows that are swallowed, in a large survey; in others one or two
 SWALLOWED = {True: (12, 25), False: (8, 15)}  # rows of a stretch, by whether the survey is large
@@ -120,12 +120,13 @@ def with_notes(
     seen = own[own["release"] == "DR2"].merge(before, on="star", suffixes=("", "_before"))
     mirrored, turned = seen["south"] & (seen["dec"] > 0), again["newest_first"]
     remark = curves["remark"].copy()
-    for group, number, text, other in (
-        (seen[mirrored], NOTED["mirrored"], SAME_STAR, "target_id_before"),
-        (seen[~mirrored], NOTED["alike"], SAME_STAR, "target_id_before"),
-        (again[turned], NOTED["newest first"], SAME_EXPOSURE, "copy_of"),
-        (again[~turned], NOTED["oldest first"], SAME_EXPOSURE, "copy_of"),
+    for group, kind, text, other in (
+        (seen[mirrored], "mirrored", SAME_STAR, "target_id_before"),
+        (seen[~mirrored], "alike", SAME_STAR, "target_id_before"),
+        (again[turned], "newest first", SAME_EXPOSURE, "copy_of"),
+        (again[~turned], "oldest first", SAME_EXPOSURE, "copy_of"),
     ):
+        number = int(rng.integers(*NOTED[kind], endpoint=True))
         chosen = group.sample(min(number, len(group)), random_state=rng)
         remark[chosen["row"]] = [text.format(target) for target in chosen[other]]
     return curves.assign(remark=remark)
