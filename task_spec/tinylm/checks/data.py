@@ -14,7 +14,8 @@ check = Checks()
 declare_interface(check, FULL)
 # At noise 0.95 the reference, whose odds are the notebook's, finds 94% of the copies of full draws,
 # with a standard deviation of 2%, and leaves out 0.2% of the others, give or take 0.3%. Where
-# accents count it finds 66% (2%), and where nothing is read backwards 73% (4%).
+# accents count it finds 66% (2%), and where nothing is read backwards 73% (4%). In small draws the
+# deviation is larger: there only the others count.
 MIN_RECALL, MAX_OTHERS = 0.8, 0.03
 
 
@@ -70,7 +71,7 @@ def used(e: Evidence) -> Measurement:
     return none_of(off, "parts of the split that were not trained on or evaluated as they are")
 
 
-@check("P4.found", f"at least {MIN_RECALL:.0%} of the copies, as `copy`", ALL)
+@check("P4.found", f"at least {MIN_RECALL:.0%} of the copies, as `copy`", FULL)
 def copies_found(e: Evidence) -> Measurement:
     """Documents that were left out as copies, among the copies that could be: of which copy and
     original are spelt as clause P2 says and neither was put into the wrong part, which clause P3
