@@ -40,7 +40,7 @@ Floats = np.ndarray[Any, Any]
 HIDDEN_OF_TARGETS = ["star", "place", "copy_of", "south", "label"]
 HIDDEN_OF_CURVES = ["true_band", "newest_first", "filled", "swallowed"]
 POLAR = 70  # beyond it a declination [degrees] is near a pole
-STRIP = 1.5  # within it a declination [degrees] is in the strip along the equator
+STRIP = 1.1  # within it a declination [degrees] is in the strip along the equator
 APART = np.cos(np.deg2rad(60 / 3600))  # the cosine of the least distance of two places
 
 

@@ -171,7 +171,7 @@ def test_the_second_release_lost_the_sign_of_minus_zero_degrees_and_the_truth_kn
     assert unsigned.sum() >= 10
     assert targets["dec"][unsigned].max() < 1
     assert ((targets["dec"] < 0) == targets["south"])[~unsigned].all()
-    assert 0.05 < targets["dec"].where(~unsigned, -targets["dec"]).between(-1, 0).mean() < 0.12
+    assert 0.1 < targets["dec"].where(~unsigned, -targets["dec"]).between(-1, 0).mean() < 0.2
 
 
 def _vectors(targets, dec):
