@@ -81,26 +81,29 @@ class _Row:
             yield 1 - kept + same * (self.words == number)
             before = max(number, -1)
 
-    def log_odds(self, text: str, kept: float = 0.6, jump: float = 0.1) -> float:
-        """Log of the probability of a text as a copy over that as a text of its own, summed over
+    def _log_odds(self, words: Sequence[str], kept: float, jump: float) -> float:
+        """Log of the probability of words as a copy over that as a text of its own, summed over
         all paths through the row that jump within a training text only."""
         chances, total = np.full(len(self.words), 1 / len(self.words)), 0.0
-        for fit in self._fits(text.split(" "), kept):
+        for fit in self._fits(words, kept):
             there = self._moved(chances, jump) * fit
             total += math.log(there.sum())
             chances = there / there.sum()
         return total
 
-    def log_odds_read(
-        self, text: str, reading: Reading, kept: float = 0.6, jump: float = 0.1
-    ) -> float:
-        """The same of the words read in another order, over the text of its own as it stands."""
+    def log_odds(
+        self, text: str, readings: Sequence[Reading], kept: float = 0.6, jump: float = 0.1
+    ) -> list[float]:
+        """The same of a text as it stands, and of its words in each of some readings, over the text
+        of its own as it stands."""
         words = text.split(" ")
-        read = reading(words)
-        better = self._log_chance(read, self.order) - self._log_chance(words, self.follow)
-        if better < HOPELESS:
-            return -math.inf
-        return self.log_odds(" ".join(read), kept, jump) + better
+        stands = self._log_chance(words, self.follow)
+        odds = [self._log_odds(words, kept, jump)]
+        for read in (reading(words) for reading in readings):
+            better = self._log_chance(read, self.order) - stands
+            if better >= HOPELESS:
+                odds.append(self._log_odds(read, kept, jump) + better)
+        return odds
 
     def _log_chance(self, words: Sequence[str], chances: Floats) -> float:
         """Log of the probability, by ``order`` or ``follow``, of words as a text of its own: of
@@ -135,11 +138,7 @@ def _read(
     it stands, and in each of ``readings``."""
     row, limit = _Row.of_texts(train), math.log(enough * (1 + len(readings)))
 
-    def log_odds(text: str) -> float:
-        odds = [row.log_odds(text), *(row.log_odds_read(text, reading) for reading in readings)]
-        return float(np.logaddexp.reduce(odds))
-
-    return [log_odds(text) > limit for text in texts]
+    return [np.logaddexp.reduce(row.log_odds(text, readings)) > limit for text in texts]
 
 
 def as_spelt(texts: Sequence[str], train: Sequence[str]) -> list[bool]:
@@ -169,11 +168,7 @@ def without_jumps(texts: Sequence[str], train: Sequence[str], enough: float = 0.
     in another reading."""
     row = _Row.of_texts(train)
 
-    def log_odds(text: str) -> float:
-        other = (row.log_odds_read(text, reading, 0.5, jump=0.0) for reading in READINGS)
-        return max(row.log_odds(text, 0.5, jump=0.0), *other)
-
-    return [log_odds(text) > math.log(enough) for text in texts]
+    return [max(row.log_odds(text, READINGS, 0.5, 0.0)) > math.log(enough) for text in texts]
 
 
 @_folded

@@ -128,11 +128,17 @@ def apart(values: Floats, fill: Callable[[Floats], Floats]) -> Floats:
     """
     values, seen = values.copy(), np.isfinite(values)
     least = LEAST_BEND * float(np.nanmedian(np.abs(np.diff(values, 2))))
-    while np.any(close := seen & (_close(fill(values), least) | _close(values, least, least))):
+    while np.any(close := seen & _mistakable(values, fill, least)):
         # A point that is moved bends the curve at its neighbours too: these wait.
         waits = np.append(False, close)[:-1] | np.append([False, False], close)[:-2]
         values[close & ~waits] += least
     return values
+
+
+def _mistakable(values: Floats, fill: Callable[[Floats], Floats], least: float) -> Floats:
+    """(T,) whether a point is `_close`, before gaps are filled or after."""
+    close = _close(values, least, least)
+    return close if fill is FILL[""] else close | _close(fill(values), least)
 
 
 def _close(shown: Floats, least: float, step: float = 0) -> Floats:

@@ -15,7 +15,15 @@ _DETECTOR = (
     "STEPS, JUMP = {1: 0.81, 2: 0.06, -1: 0.03}, 0.1\n\n\n"
 ) + functions(SOURCE, "copies", "follower_chances", "copy_odds")
 
-_OTHERWISE = "(words[::2] + words[1::2], words[::-1])"
+_DOWN, _BACKWARDS = "words[::2] + words[1::2]", "words[::-1]"
+
+
+def _read_only(reading: str) -> tuple[Edit, ...]:
+    """Of the readings but the one as a text stands, this one alone."""
+    return (
+        Edit("copies", f"({_DOWN}, {_BACKWARDS})", f"({reading},)"),
+        Edit("copies", "return total / 3", "return total / 2"),
+    )
 
 
 def _detector(body: str) -> tuple[Edit, ...]:
@@ -52,6 +60,9 @@ _MATRIX = """
 
     def fit(own, lost):
         return sum(math.log(chance(a, b, lost)) for a, b in zip(["", *own], own))
+
+    def readings(own):
+        return own, own[::2] + own[1::2], own[::-1]
 """
 _BEST_PATH = """
     def best_path(own):
@@ -66,8 +77,8 @@ _BEST_PATH = """
         return score.max()
 
     def best(own):
-        ways = own, own[::2] + own[1::2], own[::-1]
-        return max(best_path(way) + fit(way, way == own) - fit(own, True) for way in ways)
+        stands = fit(own, True)
+        return max(best_path(way) + fit(way, way == own) - stands for way in readings(own))
 
     return [len(text) >= MIN_COPY and best(text.split(" ")) > 5.5 for text in texts]
 """
@@ -85,8 +96,8 @@ _FREQUENCIES = """
         return chance.sum(1).max()
 
     def best(own):
-        ways = own, own[::2] + own[1::2], own[::-1]
-        return math.log(sum(odds(way) * math.exp(fit(way, False) - fit(own, False)) for way in ways))
+        stands = fit(own, False)
+        return math.log(sum(odds(way) * math.exp(fit(way, False) - stands) for way in readings(own)))
 
     return [len(text) >= MIN_COPY and best(text.split(" ")) > 13 for text in texts]
 """
@@ -175,19 +186,13 @@ COPIES_EXACT = Bug(
         Repair(
             "edited copies are followed in pieces and backwards, but not down columns: to those that were "
             "read across two columns every word is a jump, and most are taken for garbled",
-            (
-                Edit("copies", _OTHERWISE, "(words[::-1],)"),
-                Edit("copies", "return total / 3", "return total / 2"),
-            ),
+            _read_only(_BACKWARDS),
             obvious=True,
         ),
         Repair(
             "edited copies are followed in pieces and down columns, but not backwards: those whose words "
             "stand from the last to the first are missed, and most are taken for garbled",
-            (
-                Edit("copies", _OTHERWISE, "(words[::2] + words[1::2],)"),
-                Edit("copies", "return total / 3", "return total / 2"),
-            ),
+            _read_only(_DOWN),
             obvious=True,
         ),
         Repair(
