@@ -16,16 +16,24 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from task_spec.model import Ceiling, Draw
 from task_spec.rows import RowScore, ceilings
-from task_spec.tinylm.copying import MIN_CHARACTERS, backwards, down_columns, without_accents
+from task_spec.tinylm.copying import MIN_CHARACTERS, down_columns, without_accents
 from task_spec.tinylm.language import draw_corpus
+from task_spec.tinylm.synonyms import used_alike
 
 MIN_PRECISION, MIN_RECALL = 0.85, 0.85
 Detector = Callable[[Sequence[str], Sequence[str]], list[bool]]
-Reading = Callable[[list[str]], list[str]]
 Floats = np.ndarray[Any, Any]
-READINGS: tuple[Reading, ...] = (down_columns, backwards)
 HOPELESS = math.log(1e-9)  # a reading that makes a text less likely by more is none
 GAP = 2  # places behind each training text that no path may enter, as many as its longest step
+
+
+@dataclass(frozen=True)
+class _Readings:
+    """Words of a text in the order in which it has them, the first time as it stands; and in
+    others."""
+
+    as_it_stands: list[list[str]]
+    reordered: list[list[str]]
 
 
 @dataclass(frozen=True)
@@ -91,18 +99,14 @@ class _Row:
             chances = there / there.sum()
         return total
 
-    def log_odds(
-        self, text: str, readings: Sequence[Reading], kept: float = 0.6, jump: float = 0.1
-    ) -> list[float]:
-        """The same of a text as it stands, and of its words in each of some readings, over the text
-        of its own as it stands."""
-        words = text.split(" ")
-        stands = self._log_chance(words, self.follow)
-        odds = [self._log_odds(words, kept, jump)]
-        for read in (reading(words) for reading in readings):
-            better = self._log_chance(read, self.order) - stands
+    def log_odds(self, read: _Readings, kept: float = 0.6, jump: float = 0.1) -> list[float]:
+        """The same of a text in each of its readings, over the text of its own as it stands."""
+        odds = [self._log_odds(words, kept, jump) for words in read.as_it_stands]
+        stands = self._log_chance(read.as_it_stands[0], self.follow)
+        for words in read.reordered:
+            better = self._log_chance(words, self.order) - stands
             if better >= HOPELESS:
-                odds.append(self._log_odds(read, kept, jump) + better)
+                odds.append(self._log_odds(words, kept, jump) + better)
         return odds
 
     def _log_chance(self, words: Sequence[str], chances: Floats) -> float:
@@ -130,45 +134,68 @@ def _folded(detector: Detector) -> Detector:
     return detect
 
 
-def _read(
-    texts: Sequence[str], train: Sequence[str], readings: Sequence[Reading], enough: float = 0.005
-) -> list[bool]:
-    """Odds of being a copy, averaged over where it may begin in training texts, and over where it
-    goes on at each word: pieces of a copy may have changed places. And over the ways to read it: as
-    it stands, and in each of ``readings``."""
-    row, limit = _Row.of_texts(train), math.log(enough * (1 + len(readings)))
+@dataclass(frozen=True)
+class _Reader:
+    """The ways to read a text that may be a copy: as it stands; in other words, if ``retold``; and
+    ``down`` its columns, if it was read across them. Accents do not count if ``folded``."""
 
-    return [np.logaddexp.reduce(row.log_odds(text, readings)) > limit for text in texts]
+    down: bool = True
+    retold: bool = True
+    folded: bool = True
+
+    def row(self, train: Sequence[str]) -> _Row:
+        """Training texts as readings are compared with them."""
+        return _Row.of_texts([without_accents(t) for t in train] if self.folded else train)
+
+    def readings(self, texts: Sequence[str], train: Sequence[str]) -> list[_Readings]:
+        """Those of each text."""
+        synonyms = used_alike(train) if self.retold else {}
+        return [self._read(text.split(" "), synonyms) for text in texts]
+
+    def _read(self, words: list[str], synonyms: dict[str, str]) -> _Readings:
+        told = [words] + [[synonyms.get(word, word) for word in words]] * self.retold
+        if self.folded:
+            told = [[without_accents(word) for word in own] for own in told]
+        return _Readings(told, [down_columns(told[0])] * self.down)
+
+    def copies(
+        self, texts: Sequence[str], train: Sequence[str], enough: float = 0.005
+    ) -> list[bool]:
+        """Odds of being a copy, averaged over where it may begin in training texts, and over where
+        it goes on at each word: pieces of a copy may have changed places. And over its readings."""
+        row, limit = self.row(train), math.log(enough * (1 + self.retold + self.down))
+        return [
+            np.logaddexp.reduce(row.log_odds(read)) > limit for read in self.readings(texts, train)
+        ]
+
+
+summed_paths = _Reader().copies  # the reference
 
 
 def as_spelt(texts: Sequence[str], train: Sequence[str]) -> list[bool]:
-    """Such odds of texts as they stand, down their columns if they were read across them, and
-    backwards. Words are compared as they are."""
-    return _read(texts, train, READINGS)
+    """The same odds, but words are compared as they are spelt."""
+    return _Reader(folded=False).copies(texts, train)
 
 
-summed_paths = _folded(as_spelt)  # the reference
-
-
-@_folded
 def never_down(texts: Sequence[str], train: Sequence[str]) -> list[bool]:
-    """The same odds, but of texts as they stand and backwards."""
-    return _read(texts, train, (backwards,))
+    """The same odds, but no text is read down columns."""
+    return _Reader(down=False).copies(texts, train)
 
 
-@_folded
-def never_backwards(texts: Sequence[str], train: Sequence[str]) -> list[bool]:
-    """The same odds, but of texts as they stand and down their columns."""
-    return _read(texts, train, (down_columns,))
+def never_retold(texts: Sequence[str], train: Sequence[str]) -> list[bool]:
+    """The same odds, but of no text in other words."""
+    return _Reader(retold=False).copies(texts, train)
 
 
-@_folded
 def without_jumps(texts: Sequence[str], train: Sequence[str], enough: float = 0.05) -> list[bool]:
-    """Such odds, but a copy follows its original from its first word to its last, as it stands or
-    in another reading."""
-    row = _Row.of_texts(train)
-
-    return [max(row.log_odds(text, READINGS, 0.5, 0.0)) > math.log(enough) for text in texts]
+    """Such odds, but a copy follows its original from its first word to its last, in any of its
+    readings."""
+    reader = _Reader()
+    row = reader.row(train)
+    return [
+        max(row.log_odds(read, 0.5, 0.0)) > math.log(enough)
+        for read in reader.readings(texts, train)
+    ]
 
 
 @_folded
@@ -233,7 +260,7 @@ DETECTORS: dict[str, Detector] = {
     "reference": summed_paths,
     "as spelt": as_spelt,
     "never down": never_down,
-    "never backwards": never_backwards,
+    "never retold": never_retold,
     "without jumps": without_jumps,
     "best stretch": best_stretch,
     "word pairs": word_pairs,

@@ -1,16 +1,16 @@
 """How a document is copied: word by word, with edits whose rate grows with the draw's noise. Most
 copies lose their order after that: they are set in two columns and read across both, as a page is
-by software that sees no columns; or cut into pieces that are put together in another order; or read
-from the last word to the first, as text that runs from right to left is by software that does not
-know that it does. Whatever their order, some are typed on a keyboard without accents.
+by software that sees no columns; or cut into pieces that are put together in another order.
+Whatever their order, some are typed on a keyboard without accents, and some are told in other
+words: each by its synonym.
 
 A word that is put in is drawn as the language has it between its neighbours. What is left out or
-moved, and where pieces meet, breaks the language a little. Words that are read across columns or
-backwards break it altogether, and typed without accents two thirds of the words are none of it:
-that tells that something is odd about a text, and not what. At noise 0.95 a list of the later texts
-that are most surprising, by the pairs of words in training texts, has precision and recall of 0.83
-at best (mean of 6 draws), since garbled texts are among them; of copies that are only rearranged,
-0.5 by the true probabilities.
+moved, and where pieces meet, breaks the language a little, and other words do not break it at all.
+Words that are read across columns break it altogether, and typed without accents two thirds of the
+words are none of it: that tells that something is odd about a text, and not what. At noise 0.95 a
+list of the later texts that are most surprising, by the pairs of words in training texts, has
+precision and recall of 0.83 at best (mean of 6 draws), since garbled texts are among them; of
+copies that are only rearranged, 0.5 by the true probabilities.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import unicodedata
 from collections.abc import Callable
 from enum import StrEnum
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,9 +35,23 @@ class Order(StrEnum):
     IN_ORDER = "in order"
     COLUMNS = "columns"
     REARRANGED = "rearranged"
-    BACKWARDS = "backwards"
 
 
+class Manner(NamedTuple):
+    """What became of the words of an edited copy, besides single edits: their ``order``; whether
+    they were typed without accents; whether each was replaced by its synonym.
+
+    Who follows a copy along its original loses it where two pieces meet if it is rearranged, and at
+    every word if it is read across columns. Most words of an ``unaccented`` one are words of no
+    other document. A ``retold`` one shares hardly more words with its original than with others.
+    """
+
+    order: Order = Order.IN_ORDER
+    unaccented: bool = False
+    retold: bool = False
+
+
+NOTHING_MORE = Manner()
 # Copies are edited as at these noises at least: with fewer edits the words, or the pieces, that
 # they share with their originals would give them away, in whatever order and though most words are
 # spelt differently. Who reads them rightly finds them all the same.
@@ -44,7 +59,6 @@ LEAST_NOISE = {
     Order.IN_ORDER: 0.0,
     Order.COLUMNS: 1.0,
     Order.REARRANGED: 0.7,
-    Order.BACKWARDS: 1.0,
 }
 UNACCENTED_NOISE = 0.95
 
@@ -54,9 +68,7 @@ def edited_copy(
     grammar: Grammar,
     words: list[str],
     noise: float,
-    order: Order = Order.IN_ORDER,
-    *,
-    unaccented: bool = False,
+    manner: Manner = NOTHING_MORE,
 ) -> list[str]:
     """A copy of at least MIN_CHARACTERS, thus of 8 words, that differs from its original.
 
@@ -65,22 +77,18 @@ def edited_copy(
     evenly, but for the end of the dial, where the best detectors part. Misspelt words, which no
     other document has, give a copy away: they get rarer, and are gone at noise 1.
 
-    ``order``: who follows a copy along its original loses it where two pieces meet if it is
-    rearranged, and at every word if it is read across columns or backwards.
-
-    ``unaccented``: it is typed without accents. Most of its words are then words of no other
-    document.
-
-    These are so whatever the noise, and edited as at LEAST_NOISE or UNACCENTED_NOISE at least.
+    Its ``manner`` does not depend on noise; a copy that has lost its order or its accents is edited
+    as at LEAST_NOISE or UNACCENTED_NOISE at least.
     """
-    noise = max(noise, LEAST_NOISE[order], unaccented * UNACCENTED_NOISE)
+    noise = max(noise, LEAST_NOISE[manner.order], manner.unaccented * UNACCENTED_NOISE)
     for _ in range(200):
         kept = _excerpt(rng, words, noise)
         moved = _move(rng, _replace(rng, grammar, kept, noise), noise)
-        spelt = _misspell(rng, moved, noise)
-        spelt = [without_accents(word) for word in spelt] if unaccented else spelt
+        told = [grammar.synonyms.get(word, word) for word in moved] if manner.retold else moved
+        spelt = _misspell(rng, told, noise)
+        spelt = [without_accents(word) for word in spelt] if manner.unaccented else spelt
         if len(" ".join(spelt)) >= MIN_CHARACTERS and spelt != words:
-            return _ORDERED[order](rng, spelt)
+            return _ORDERED[manner.order](rng, spelt)
     raise ValueError(f"no copy of {len(words)} words has {MIN_CHARACTERS} characters")
 
 
@@ -115,16 +123,10 @@ def down_columns(words: list[str]) -> list[str]:
     return [*words[::2], *words[1::2]]
 
 
-def backwards(words: list[str]) -> list[str]:
-    """Words from the last to the first; backwards again they are as they were."""
-    return words[::-1]
-
-
 _ORDERED: dict[Order, Callable[[np.random.Generator, list[str]], list[str]]] = {
     Order.IN_ORDER: lambda _, words: words,
     Order.COLUMNS: lambda _, words: across_columns(words),
     Order.REARRANGED: rearranged,
-    Order.BACKWARDS: lambda _, words: backwards(words),
 }
 
 

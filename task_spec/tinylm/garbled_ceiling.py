@@ -146,7 +146,7 @@ DETECTORS: dict[str, Detector] = {
 def score(draw: Draw, detector: str = "reference", copies: CopyDetector = summed_paths) -> RowScore:
     """Precision and recall of a detector's list of garbled documents in published data. What
     ``copies`` finds is not listed; copies that it misses may be. Those that were read across two
-    columns or backwards look garbled, but for those that were typed without accents."""
+    columns look garbled, but for those that were typed without accents."""
     corpus = draw_corpus(draw.seed, draw.noise)
     table = corpus.table
     training = (table["part"] == "train").to_numpy()

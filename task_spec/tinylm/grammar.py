@@ -4,6 +4,9 @@ A document is a sequence of words. Its topic is drawn by source; in a topic, wor
 by a Markov chain over a small lexicon; after each word the document ends with a fixed probability.
 So the probability of a text, and of the next word after a prefix, is a finite sum: the bits that no
 honest model beats are a fact, not an estimate.
+
+There are two words for everything: what stands before and after one of two synonyms stands before
+and after the other, in the same shares.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ END = ""  # the next "word" after a text that is complete
 ENDS = 0.05  # probability that a document ends after a word
 MAX_WORDS = 24
 TOPICS = 3
+SHARE_OF_FIRST = 0.4, 0.6  # of two synonyms, at least and at most
 # Each occurs in texts as one code point or, in some deliveries, as a letter and a combining mark.
 ACCENTED_VOWELS, ACCENTED_CONSONANTS = "áéíóúåö", "ñ"
 # Long s is a character of its own; its compatibility form is "s".
@@ -35,7 +39,8 @@ Floats = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Grammar:
-    """``start`` (topics, words), ``follow`` (topics, words, words), ``prior`` (sources, topics)."""
+    """``start`` (topics, words), ``follow`` (topics, words, words), ``prior`` (sources, topics).
+    The second half of the ``lexicon`` has the synonyms of the first, in the same order."""
 
     lexicon: tuple[str, ...]
     start: Floats
@@ -45,6 +50,12 @@ class Grammar:
     @cached_property
     def index(self) -> dict[str, int]:
         return {word: i for i, word in enumerate(self.lexicon)}
+
+    @cached_property
+    def synonyms(self) -> dict[str, str]:
+        """The other word of each word's meaning."""
+        half = len(self.lexicon) // 2
+        return dict(zip(self.lexicon, self.lexicon[half:] + self.lexicon[:half], strict=True))
 
     def draw(self, rng: np.random.Generator, source: str, words: int | None = None) -> list[str]:
         """The words of a document; with ``words`` it ends after exactly so many."""
@@ -87,21 +98,25 @@ class Grammar:
         return sum(self.next_bits(source, words[:i], following) for i, following in pairs)
 
 
-def draw_grammar(rng: np.random.Generator, words: int = 110) -> Grammar:
-    """A lexicon of ``words`` words; what follows a word depends partly on the topic."""
-    lexicon = _lexicon(rng, words)
-    common, own = _chain(rng, words), np.stack([_chain(rng, words) for _ in range(TOPICS)])
-    follow = 0.65 * common + 0.35 * own
-    start = 0.95 * rng.dirichlet(np.full(words, 0.5), size=TOPICS) + 0.05 / words
+def draw_grammar(rng: np.random.Generator, meanings: int = 55) -> Grammar:
+    """A lexicon of two words for each of ``meanings``; what follows a word depends partly on the
+    topic."""
+    lexicon = _lexicon(rng, 2 * meanings)
+    common, own = _chain(rng, meanings), np.stack([_chain(rng, meanings) for _ in range(TOPICS)])
+    start = 0.95 * rng.dirichlet(np.full(meanings, 0.5), size=TOPICS) + 0.05 / meanings
     prior = 0.9 * rng.dirichlet(np.full(TOPICS, 0.8), size=len(SOURCES)) + 0.1 / TOPICS
-    return Grammar(lexicon, start, follow, prior)
+    first = rng.uniform(*SHARE_OF_FIRST, meanings)
+    shares = np.concatenate([first, 1 - first])  # of each word, in its meaning
+    follow = np.tile(0.85 * common + 0.15 * own, (1, 2, 2)) * shares
+    return Grammar(lexicon, np.tile(start, 2) * shares, follow, prior)
 
 
-def _chain(rng: np.random.Generator, words: int, branches: int = 7) -> Floats:
-    """(words, words) transition probabilities: a few likely followers each, all others possible."""
-    chain = np.full((words, words), 0.08 / words)
+def _chain(rng: np.random.Generator, meanings: int, branches: int = 5) -> Floats:
+    """(meanings, meanings) transition probabilities: a few likely followers each, all others
+    possible."""
+    chain = np.full((meanings, meanings), 0.08 / meanings)
     for row in chain:
-        row[rng.choice(words, branches, replace=False)] += 0.92 * rng.dirichlet([2.0] * branches)
+        row[rng.choice(meanings, branches, replace=False)] += 0.92 * rng.dirichlet([2.0] * branches)
     return chain
 
 

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from task_spec.tinylm.copying import MIN_CHARACTERS, Order, edited_copy
+from task_spec.tinylm.copying import MIN_CHARACTERS, Manner, Order, edited_copy
 from task_spec.tinylm.garbling import MIN_WORDS, garble
 from task_spec.tinylm.grammar import MAX_WORDS, SOURCES, TREACHEROUS, Grammar, draw_grammar
-from task_spec.tinylm.remarks import COLUMN, draw_remarks
+from task_spec.tinylm.remarks import COLUMN, draw_remarks, with_notes
 
 # How most documents of a source have their day written, and how the others have it.
 DATES = {
@@ -43,8 +43,7 @@ PERIODS = {
 NOVEL = ("covid", "brexit", "https", "emoji", "ok")
 EXACT = 0.08  # share of the copies that are exact
 # Shares of the edited copies whose words do not stand in the order of the original. The others' do.
-ORDERS = {Order.COLUMNS: 0.33, Order.REARRANGED: 0.29, Order.BACKWARDS: 0.34}
-UNACCENTED = 3  # each third edited copy is typed without accents, whatever its order
+ORDERS = {Order.COLUMNS: 0.38, Order.REARRANGED: 0.3}
 DECOMPOSED = {"wire": 0.0, "press": 0.15, "NA": 0.6}  # share delivered with combining marks
 
 
@@ -55,8 +54,9 @@ class Corpus:
     ``table`` has, in random order, doc_id (whose numbers grow with the day), source, received, text
     as delivered and remark; and, hidden: ``part``, ``day``, ``clean`` (the text in NFC),
     ``original`` (doc_id of the document it copies, or ""), ``edited`` (whether that copy is not
-    exact), ``order`` (the `Order` of that edited one, or ""), ``unaccented`` (whether that edited
-    one was typed without accents) and ``garbled`` (whether words of it stand in random order).
+    exact), ``order`` (the `Order` of that edited one, or ""), ``unaccented`` and ``retold``
+    (whether that edited one was typed without accents, or told in other words) and ``garbled``
+    (whether words of it stand in random order).
     """
 
     grammar: Grammar
@@ -103,7 +103,7 @@ class Corpus:
             text = " ".join([*words, "later", "on"])
             table.loc[i, ["text", "clean"]] = text
             table.loc[i, ["original", "order"]] = ""
-            table.loc[i, ["edited", "unaccented", "garbled"]] = False
+            table.loc[i, ["edited", "unaccented", "retold", "garbled"]] = False
         return Corpus(self.grammar, table)
 
 
@@ -141,6 +141,7 @@ def draw_corpus(seed: int, noise: float, size: Size = FULL) -> Corpus:
     _number(table, numbers)
     table = table.drop(columns="serial").iloc[np.argsort(numbers)]  # rows in random order
     table[COLUMN] = draw_remarks(np.random.default_rng([seed, 29]), len(table))
+    table[COLUMN] = with_notes(np.random.default_rng([seed, 31]), table)
     return Corpus(grammar, table.reset_index(drop=True))
 
 
@@ -163,7 +164,7 @@ def _own(rng: np.random.Generator, grammar: Grammar, part: str, count: int) -> p
     serials = [f"{part}{i}" for i in range(count)]
     return pd.DataFrame(
         {"serial": serials, "part": part, "source": sources, "clean": texts}
-    ).assign(original="", edited=False, order="", unaccented=False)
+    ).assign(original="", edited=False, order="", unaccented=False, retold=False)
 
 
 def _copies(
@@ -173,12 +174,11 @@ def _copies(
     long = train[train["clean"].str.len() >= 1.25 * MIN_CHARACTERS]
     chosen = long.iloc[rng.choice(len(long), count, replace=False)]
     exact = round(EXACT * count)
-    orders = _orders(count - exact)
-    unaccented = [i % UNACCENTED == 0 for i in range(count - exact)]
+    manners = _manners(count - exact)
     texts = chosen["clean"].tolist()
     texts[exact:] = [
-        " ".join(edited_copy(rng, grammar, text.split(" "), noise, order, unaccented=typed))
-        for text, order, typed in zip(texts[exact:], orders, unaccented, strict=True)
+        " ".join(edited_copy(rng, grammar, text.split(" "), noise, manner))
+        for text, manner in zip(texts[exact:], manners, strict=True)
     ]
     return pd.DataFrame(
         {
@@ -188,16 +188,21 @@ def _copies(
             "clean": texts,
             "original": chosen["serial"].to_numpy(),
             "edited": np.arange(count) >= exact,
-            "order": [""] * exact + orders,
-            "unaccented": [False] * exact + unaccented,
+            "order": [""] * exact + [manner.order for manner in manners],
+            "unaccented": [False] * exact + [manner.unaccented for manner in manners],
+            "retold": [False] * exact + [manner.retold for manner in manners],
         }
     )
 
 
-def _orders(count: int) -> list[Order]:
-    """The orders of so many edited copies: the same shares in every draw."""
+def _manners(count: int) -> list[Manner]:
+    """The manners of so many edited copies, in the same shares in every draw: half of those that
+    were not read off a page are retold, and each second of the others has lost its accents."""
     lost = [order for order, share in ORDERS.items() for _ in range(round(share * count))]
-    return [Order.IN_ORDER] * (count - len(lost)) + lost
+    orders = [Order.IN_ORDER] * (count - len(lost)) + lost
+    retold = [i % 2 == 0 and order != Order.COLUMNS for i, order in enumerate(orders)]
+    unaccented = [not told and retold[:i].count(False) % 2 == 0 for i, told in enumerate(retold)]
+    return list(map(Manner, orders, unaccented, retold))
 
 
 def _garble(rng: np.random.Generator, table: pd.DataFrame, count: int, noise: float) -> None:

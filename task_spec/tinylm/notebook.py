@@ -173,10 +173,28 @@ def without_accents(texts):
     return texts.str.normalize("NFD").str.replace("[\u0300-\u036f]", "", regex=True)
 
 
+def used_alike(texts):
+    """Maps each word to its synonym, if it has one: of two words each is the one most like the
+    other, by the words before and after them."""
+    texts = [text.split(" ") for text in texts]
+    words = sorted({word for own in texts for word in own})
+    number = {word: i for i, word in enumerate(words)}
+    pairs = np.zeros((len(words) + 1, len(words) + 1))  # the last one: where a text begins
+    for own in texts:
+        row = [-1, *(number[word] for word in own)]
+        np.add.at(pairs, (row[:-1], row[1:]), 1)
+    around = np.sqrt(np.hstack([pairs, pairs.T])[:-1])
+    around /= np.linalg.norm(around, axis=1, keepdims=True)
+    nearest = (around @ around.T - 2 * np.eye(len(words))).argmax(1)
+    return {words[i]: words[k] for i, k in enumerate(nearest) if nearest[k] == i}
+
+
 def find_copies(texts, train_texts):
-    """Booleans: which texts are likely copies, as they stand, down two columns or backwards.
-    Accents do not count: a copy may have been typed without them."""
-    texts, train_texts = without_accents(texts), without_accents(train_texts)
+    """Booleans: which texts are likely copies, as they stand, in other words or down two
+    columns. Accents do not count: a copy may have been typed without them."""
+    synonyms = used_alike(train_texts)
+    retold = texts.map(lambda text: " ".join(synonyms.get(w, w) for w in text.split(" ")))
+    texts, retold, train_texts = map(without_accents, (texts, retold, train_texts))
     # All training texts in one row, each with two gaps behind it; of each place its text.
     row = [word for text in train_texts for word in [*text.split(" "), None, None]]
     own = np.repeat(range(len(train_texts)), [text.count(" ") + 3 for text in train_texts])
@@ -187,19 +205,21 @@ def find_copies(texts, train_texts):
     share = JUMP * inside / np.bincount(own, inside)[own]
     chance = follower_chances(train_texts)
 
-    def odds(words):
-        # A page in two columns may have been read across both, a word of the left one, a word of
-        # the right one; and what was meant from right to left, from its last word to its first.
-        # Read rightly it is a copy like others, and a better text.
-        as_it_stands = text_chance(words, chance)
+    def odds(words, other):
         total = copy_odds(words, places, inside, own, share, chance)
-        for read in (words[::2] + words[1::2], words[::-1]):
-            better = text_chance(read, chance, lost=False) / as_it_stands
-            if better > 1e-9:
-                total += better * copy_odds(read, places, inside, own, share, chance)
+        total += copy_odds(other, places, inside, own, share, chance)
+        # A page in two columns may have been read across both, a word of the left one, a word of
+        # the right one. Read down its columns it is a copy like others, and a better text.
+        down = words[::2] + words[1::2]
+        better = text_chance(down, chance, lost=False) / text_chance(words, chance)
+        if better > 1e-9:
+            total += better * copy_odds(down, places, inside, own, share, chance)
         return total / 3
 
-    return [len(text) >= MIN_COPY and odds(text.split(" ")) > LIKELY for text in texts]
+    return [
+        len(text) >= MIN_COPY and odds(text.split(" "), other.split(" ")) > LIKELY
+        for text, other in zip(texts, retold)
+    ]
 
 
 def text_chance(words, chance, lost=True):

@@ -1,4 +1,5 @@
-"""What the desk typed about documents: `remark`, the last column of `documents.csv`.
+"""What the desk typed about documents: `remark`, the last column of `documents.csv`. A few tell
+which document another one was made from.
 
 Quotation marks in it are typed as they come and quote nothing. But to a reader of CSV that takes
 them for quotes, a field that begins with a mark goes on to the next mark of the file, over as many
@@ -11,6 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
+
+from task_spec.tinylm.copying import Order
 
 COLUMN = "remark"
 PLAIN = ("checked", "late", "by phone", "seen twice", "page 2", "from the archive", "second desk")
@@ -36,6 +40,9 @@ class Stretches:
 MANY = Stretches(least=3, most=3, shortest=8, longest=20)
 FEW = Stretches(least=1, most=2, shortest=5, longest=10)
 LARGE = 1000  # rows from which on a file has `MANY`
+SAME_STORY = "same story as {}"
+# So many copies are named that were retold, and are in order; and so many that were not retold.
+NOTED = {"retold": 3, "not retold": 4}
 
 
 def draw_remarks(rng: np.random.Generator, rows: int) -> list[str]:
@@ -66,3 +73,15 @@ def _draw_stretches(rng: np.random.Generator, kind: Stretches, rows: int) -> lis
     before = np.concatenate([[0], np.cumsum(lengths + 1)])
     starts = np.sort(rng.integers(rows - before[-1] + 1, size=count)) + before[:-1]
     return [(int(a), int(a + n)) for a, n in zip(starts, lengths, strict=True)]
+
+
+def with_notes(rng: np.random.Generator, table: pd.DataFrame) -> pd.Series[str]:
+    """The remarks, of which a few that were empty name the original of a copy: it is how those can
+    be told that share no words with it."""
+    remark = table[COLUMN].copy()
+    free = table[table["edited"] & (remark == "")]
+    plain, retold = free[~free["retold"]], free[free["retold"] & (free["order"] == Order.IN_ORDER)]
+    for group, kind in ((plain, "not retold"), (retold, "retold")):
+        chosen = group.sample(min(NOTED[kind], len(group)), random_state=rng)
+        remark[chosen.index] = [SAME_STORY.format(doc_id) for doc_id in chosen["original"]]
+    return remark

@@ -12,10 +12,10 @@ from task_spec.tinylm.checks.worlds_of import ALL, FULL, PARTS, claimed, spelt, 
 
 check = Checks()
 declare_interface(check, FULL)
-# At noise 0.95 the reference, whose odds are the notebook's, finds 94% of the copies of full draws,
-# with a standard deviation of 2%, and leaves out 0.2% of the others, give or take 0.3%. Where
-# accents count it finds 66% (2%), and where nothing is read backwards 73% (4%). In small draws the
-# deviation is larger: there only the others count.
+# At noise 0.95 the reference, whose odds are the notebook's, finds 96% of the copies of full draws,
+# with a standard deviation of 3%, and leaves out 0.5% of the others, give or take 0.4%. Where
+# accents count it finds 66% (2%), and where nothing is read down columns 73% (4%). In small draws
+# the deviation is larger: there only the others count.
 MIN_RECALL, MAX_OTHERS = 0.8, 0.03
 
 
@@ -75,8 +75,8 @@ def used(e: Evidence) -> Measurement:
 def copies_found(e: Evidence) -> Measurement:
     """Documents that were left out as copies, among the copies that could be: of which copy and
     original are spelt as clause P2 says and neither was put into the wrong part, which clause P3
-    forbids. One that is taken for garbled is not found: those that were read across columns or
-    backwards look garbled, but for those that were typed without accents."""
+    forbids. One that is taken for garbled is not found: those that were read across columns
+    look garbled, but for those that were typed without accents."""
     split, table = e.claims["split"], truth_of(e)
     right = spelt(e)
     copies = table[table["original"] != ""]
