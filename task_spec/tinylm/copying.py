@@ -9,7 +9,7 @@ moved, and where pieces meet, breaks the language a little, and other words do n
 Words that are read across columns break it altogether, and typed without accents two thirds of the
 words are none of it: that tells that something is odd about a text, and not what. At noise 0.95 a
 list of the later texts that are most surprising, by the pairs of words in training texts, has
-precision and recall of 0.83 at best (mean of 6 draws), since garbled texts are among them; of
+precision and recall of 0.67 at best (mean of 6 draws), since garbled texts are among them; of
 copies that are only rearranged, 0.5 by the true probabilities.
 """
 
