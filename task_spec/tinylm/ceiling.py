@@ -16,24 +16,16 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from task_spec.model import Ceiling, Draw
 from task_spec.rows import RowScore, ceilings
-from task_spec.tinylm.copying import MIN_CHARACTERS, down_columns, without_accents
+from task_spec.tinylm.copying import MIN_CHARACTERS, down_columns
+from task_spec.tinylm.grammar import without_accents
 from task_spec.tinylm.language import draw_corpus
-from task_spec.tinylm.synonyms import used_alike
+from task_spec.tinylm.translation import translate, translations
 
 MIN_PRECISION, MIN_RECALL = 0.85, 0.85
 Detector = Callable[[Sequence[str], Sequence[str]], list[bool]]
 Floats = np.ndarray[Any, Any]
 HOPELESS = math.log(1e-9)  # a reading that makes a text less likely by more is none
 GAP = 2  # places behind each training text that no path may enter, as many as its longest step
-
-
-@dataclass(frozen=True)
-class _Readings:
-    """Words of a text in the order in which it has them, the first time as it stands; and in
-    others."""
-
-    as_it_stands: list[list[str]]
-    reordered: list[list[str]]
 
 
 @dataclass(frozen=True)
@@ -99,14 +91,18 @@ class _Row:
             chances = there / there.sum()
         return total
 
-    def log_odds(self, read: _Readings, kept: float = 0.6, jump: float = 0.1) -> list[float]:
-        """The same of a text in each of its readings, over the text of its own as it stands."""
-        odds = [self._log_odds(words, kept, jump) for words in read.as_it_stands]
-        stands = self._log_chance(read.as_it_stands[0], self.follow)
-        for words in read.reordered:
-            better = self._log_chance(words, self.order) - stands
+    def log_odds(
+        self, text: str, *, down: bool, kept: float = 0.6, jump: float = 0.1
+    ) -> list[float]:
+        """The same of a text as it stands and, over the text of its own as it stands, ``down`` its
+        columns, if it may have been read across them."""
+        words = text.split(" ")
+        odds = [self._log_odds(words, kept, jump)]
+        if down:
+            read = down_columns(words)
+            better = self._log_chance(read, self.order) - self._log_chance(words, self.follow)
             if better >= HOPELESS:
-                odds.append(self._log_odds(words, kept, jump) + better)
+                odds.append(self._log_odds(read, kept, jump) + better)
         return odds
 
     def _log_chance(self, words: Sequence[str], chances: Floats) -> float:
@@ -134,71 +130,50 @@ def _folded(detector: Detector) -> Detector:
     return detect
 
 
-@dataclass(frozen=True)
-class _Reader:
-    """The ways to read a text that may be a copy: as it stands; in other words, if ``retold``; and
-    ``down`` its columns, if it was read across them. Accents do not count if ``folded``."""
+def _translated(detector: Detector) -> Detector:
+    """The detector, to which all is in one language: a copy may have been translated."""
 
-    down: bool = True
-    retold: bool = True
-    folded: bool = True
+    def detect(texts: Sequence[str], train: Sequence[str]) -> list[bool]:
+        meaning = translations(train)
+        return detector(
+            *([translate(text, meaning) for text in own] for own in (texts, train)),
+        )
 
-    def row(self, train: Sequence[str]) -> _Row:
-        """Training texts as readings are compared with them."""
-        return _Row.of_texts([without_accents(t) for t in train] if self.folded else train)
-
-    def readings(self, texts: Sequence[str], train: Sequence[str]) -> list[_Readings]:
-        """Those of each text."""
-        synonyms = used_alike(train) if self.retold else {}
-        return [self._read(text.split(" "), synonyms) for text in texts]
-
-    def _read(self, words: list[str], synonyms: dict[str, str]) -> _Readings:
-        told = [words] + [[synonyms.get(word, word) for word in words]] * self.retold
-        if self.folded:
-            told = [[without_accents(word) for word in own] for own in told]
-        return _Readings(told, [down_columns(told[0])] * self.down)
-
-    def copies(
-        self, texts: Sequence[str], train: Sequence[str], enough: float = 0.005
-    ) -> list[bool]:
-        """Odds of being a copy, averaged over where it may begin in training texts, and over where
-        it goes on at each word: pieces of a copy may have changed places. And over its readings."""
-        row, limit = self.row(train), math.log(enough * (1 + self.retold + self.down))
-        return [
-            np.logaddexp.reduce(row.log_odds(read)) > limit for read in self.readings(texts, train)
-        ]
+    return detect
 
 
-summed_paths = _Reader().copies  # the reference
+def _copies(
+    texts: Sequence[str], train: Sequence[str], *, down: bool = True, enough: float = 0.005
+) -> list[bool]:
+    """Odds of being a copy, averaged over where it may begin in training texts, and over where it
+    goes on at each word: pieces of a copy may have changed places. And over its readings: as it
+    stands, and ``down`` its columns."""
+    row, limit = _Row.of_texts(train), math.log(enough * (1 + down))
+    return [np.logaddexp.reduce(row.log_odds(text, down=down)) > limit for text in texts]
 
 
-def as_spelt(texts: Sequence[str], train: Sequence[str]) -> list[bool]:
-    """The same odds, but words are compared as they are spelt."""
-    return _Reader(folded=False).copies(texts, train)
-
-
-def never_down(texts: Sequence[str], train: Sequence[str]) -> list[bool]:
-    """The same odds, but no text is read down columns."""
-    return _Reader(down=False).copies(texts, train)
-
-
-def never_retold(texts: Sequence[str], train: Sequence[str]) -> list[bool]:
-    """The same odds, but of no text in other words."""
-    return _Reader(retold=False).copies(texts, train)
-
-
-def without_jumps(texts: Sequence[str], train: Sequence[str], enough: float = 0.05) -> list[bool]:
-    """Such odds, but a copy follows its original from its first word to its last, in any of its
-    readings."""
-    reader = _Reader()
-    row = reader.row(train)
-    return [
-        max(row.log_odds(read, 0.5, 0.0)) > math.log(enough)
-        for read in reader.readings(texts, train)
-    ]
+never_translated = _folded(_copies)  # odds of texts in their own words
+as_spelt = _translated(_copies)  # odds of texts as they are spelt
+summed_paths = _folded(as_spelt)  # the reference
 
 
 @_folded
+@_translated
+def never_down(texts: Sequence[str], train: Sequence[str]) -> list[bool]:
+    """The same odds, but no text is read down columns."""
+    return _copies(texts, train, down=False)
+
+
+@_folded
+@_translated
+def without_jumps(texts: Sequence[str], train: Sequence[str], enough: float = 0.05) -> list[bool]:
+    """Such odds, but a copy follows its original from its first word to its last."""
+    row, limit = _Row.of_texts(train), math.log(enough)
+    return [max(row.log_odds(text, down=True, kept=0.5, jump=0.0)) > limit for text in texts]
+
+
+@_folded
+@_translated
 def best_stretch(texts: Sequence[str], train: Sequence[str], enough: float = 12) -> list[bool]:
     """Such odds of the stretch of a text that speaks most for a copy, whatever is around it: of
     a rearranged one, its longest piece. The limit is about the best one at noise 0.95; a solver
@@ -213,6 +188,7 @@ def _word_pairs(text: str) -> set[tuple[str, str, int]]:
 
 
 @_folded
+@_translated
 def word_pairs(texts: Sequence[str], train: Sequence[str], enough: float = 0.2) -> list[bool]:
     """The share of a text's word pairs, at distances of 1 to 3, that one training text has too,
     each weighted by how few training texts have it."""
@@ -235,6 +211,7 @@ def word_pairs(texts: Sequence[str], train: Sequence[str], enough: float = 0.2) 
 
 
 @_folded
+@_translated
 def character_grams(texts: Sequence[str], train: Sequence[str]) -> list[bool]:
     """Cosine of weighted character n-grams above 0.42."""
     grams = TfidfVectorizer(analyzer="char", ngram_range=(3, 8), sublinear_tf=True)
@@ -260,7 +237,7 @@ DETECTORS: dict[str, Detector] = {
     "reference": summed_paths,
     "as spelt": as_spelt,
     "never down": never_down,
-    "never retold": never_retold,
+    "never translated": never_translated,
     "without jumps": without_jumps,
     "best stretch": best_stretch,
     "word pairs": word_pairs,

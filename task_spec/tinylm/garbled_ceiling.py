@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.sparse.csgraph import connected_components
 
 from task_spec.model import Ceiling, Draw
 from task_spec.rows import RowScore, ceilings
@@ -52,8 +53,10 @@ class _Order:
         """For each text the log odds of its words but the first: after the word before it, against
         anywhere; without the counts that the text itself brought in, by its weight in ``own``."""
         after, before = self.pairs.sum(1), self.pairs.sum(0)
+        language = connected_components(self.pairs)[1]  # no training text is in two
+        shares = before / np.maximum(np.bincount(language, before), 1e-9)[language]
         return [
-            self._odds(text.split(" "), weight, after, before / before.sum())
+            self._odds(text.split(" "), weight, after, shares)
             for text, weight in zip(texts, own, strict=True)
         ]
 

@@ -5,13 +5,14 @@ by a Markov chain over a small lexicon; after each word the document ends with a
 So the probability of a text, and of the next word after a prefix, is a finite sum: the bits that no
 honest model beats are a fact, not an estimate.
 
-There are two words for everything: what stands before and after one of two synonyms stands before
-and after the other, in the same shares.
+The country has two languages. A document is in one of them, and what is likely in one is as likely
+in the other, word for word.
 """
 
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,7 +25,7 @@ END = ""  # the next "word" after a text that is complete
 ENDS = 0.05  # probability that a document ends after a word
 MAX_WORDS = 24
 TOPICS = 3
-SHARE_OF_FIRST = 0.4, 0.6  # of two synonyms, at least and at most
+COMMON = 0.9  # share of the transitions that does not depend on the topic
 # Each occurs in texts as one code point or, in some deliveries, as a letter and a combining mark.
 ACCENTED_VOWELS, ACCENTED_CONSONANTS = "áéíóúåö", "ñ"
 # Long s is a character of its own; its compatibility form is "s".
@@ -40,7 +41,7 @@ Floats = np.ndarray[Any, Any]
 @dataclass(frozen=True)
 class Grammar:
     """``start`` (topics, words), ``follow`` (topics, words, words), ``prior`` (sources, topics).
-    The second half of the ``lexicon`` has the synonyms of the first, in the same order."""
+    The ``lexicon`` has the words of one language, then those of the other in the same order."""
 
     lexicon: tuple[str, ...]
     start: Floats
@@ -52,10 +53,14 @@ class Grammar:
         return {word: i for i, word in enumerate(self.lexicon)}
 
     @cached_property
-    def synonyms(self) -> dict[str, str]:
-        """The other word of each word's meaning."""
+    def translations(self) -> dict[str, str]:
+        """The word of the other language for each word."""
         half = len(self.lexicon) // 2
         return dict(zip(self.lexicon, self.lexicon[half:] + self.lexicon[:half], strict=True))
+
+    def translate(self, words: Sequence[str]) -> list[str]:
+        """A text in the other language; words of neither stay."""
+        return [self.translations.get(word, word) for word in words]
 
     def draw(self, rng: np.random.Generator, source: str, words: int | None = None) -> list[str]:
         """The words of a document; with ``words`` it ends after exactly so many."""
@@ -98,36 +103,41 @@ class Grammar:
         return sum(self.next_bits(source, words[:i], following) for i, following in pairs)
 
 
-def draw_grammar(rng: np.random.Generator, meanings: int = 55) -> Grammar:
-    """A lexicon of two words for each of ``meanings``; what follows a word depends partly on the
-    topic."""
-    lexicon = _lexicon(rng, 2 * meanings)
-    common, own = _chain(rng, meanings), np.stack([_chain(rng, meanings) for _ in range(TOPICS)])
-    start = 0.95 * rng.dirichlet(np.full(meanings, 0.5), size=TOPICS) + 0.05 / meanings
+def draw_grammar(rng: np.random.Generator, words: int = 90) -> Grammar:
+    """Two languages of so many ``words`` each; what follows a word depends little on the topic."""
+    lexicon = _lexicon(rng, 2 * words)
+    common, own = _chain(rng, words), np.stack([_chain(rng, words) for _ in range(TOPICS)])
+    start = 0.95 * rng.dirichlet(np.full(words, 0.5), size=TOPICS) + 0.05 / words
     prior = 0.9 * rng.dirichlet(np.full(TOPICS, 0.8), size=len(SOURCES)) + 0.1 / TOPICS
-    first = rng.uniform(*SHARE_OF_FIRST, meanings)
-    shares = np.concatenate([first, 1 - first])  # of each word, in its meaning
-    follow = np.tile(0.85 * common + 0.15 * own, (1, 2, 2)) * shares
-    return Grammar(lexicon, np.tile(start, 2) * shares, follow, prior)
+    follow = np.kron(np.eye(2), COMMON * common + (1 - COMMON) * own)  # each language to itself
+    return Grammar(lexicon, np.tile(start, 2) / 2, follow, prior)
 
 
-def _chain(rng: np.random.Generator, meanings: int, branches: int = 5) -> Floats:
-    """(meanings, meanings) transition probabilities: a few likely followers each, all others
-    possible."""
-    chain = np.full((meanings, meanings), 0.08 / meanings)
+def _chain(rng: np.random.Generator, words: int, branches: int = 8) -> Floats:
+    """(words, words) transition probabilities: a few likely followers each, all others possible."""
+    chain = np.full((words, words), 0.08 / words)
     for row in chain:
-        row[rng.choice(meanings, branches, replace=False)] += 0.92 * rng.dirichlet([2.0] * branches)
+        row[rng.choice(words, branches, replace=False)] += 0.92 * rng.dirichlet([2.0] * branches)
     return chain
 
 
 def _lexicon(rng: np.random.Generator, words: int) -> tuple[str, ...]:
-    """Different words of one to three syllables; the treacherous ones are among them."""
-    found = dict.fromkeys(TREACHEROUS)
+    """Words of one to three syllables that are different without accents, too; the treacherous ones
+    are among them."""
+    found = {word: word for word in TREACHEROUS}
     while len(found) < words:
         syllables = rng.integers(1, 4)
         letters = [str(rng.choice(list(group))) for _ in range(syllables) for group in _GROUPS]
-        found["".join(letters)[: int(rng.integers(2, 8))]] = None
-    return tuple(found)
+        word = "".join(letters)[: int(rng.integers(2, 8))]
+        found.setdefault(without_accents(word), word)
+    return tuple(found.values())
+
+
+def without_accents(text: str) -> str:
+    """A text as a keyboard without accents types it: letters without their marks, as many. Long s
+    has no mark, and stays."""
+    letters = unicodedata.normalize("NFD", text)
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
 _GROUPS = (_CONSONANTS, _VOWELS)

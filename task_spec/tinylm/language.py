@@ -2,8 +2,9 @@
 
 They have the traits that make text collections treacherous: days that can be read in two ways, a
 source whose name looks like a missing value, accents that are spelt in two ways, documents that
-are edited copies of earlier ones, documents whose words were put out of order, remarks with
-quotation marks that are never closed, and a vocabulary file that has fallen out of date.
+are edited copies of earlier ones, some of them in another language, documents whose words were put
+out of order, remarks with quotation marks that are never closed, and a vocabulary file that has
+fallen out of date.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ class Corpus:
     ``table`` has, in random order, doc_id (whose numbers grow with the day), source, received, text
     as delivered and remark; and, hidden: ``part``, ``day``, ``clean`` (the text in NFC),
     ``original`` (doc_id of the document it copies, or ""), ``edited`` (whether that copy is not
-    exact), ``order`` (the `Order` of that edited one, or ""), ``unaccented`` and ``retold``
-    (whether that edited one was typed without accents, or told in other words) and ``garbled``
+    exact), ``order`` (the `Order` of that edited one, or ""), ``unaccented`` and ``translated``
+    (whether that edited one was typed without accents, or translated) and ``garbled``
     (whether words of it stand in random order).
     """
 
@@ -103,7 +104,7 @@ class Corpus:
             text = " ".join([*words, "later", "on"])
             table.loc[i, ["text", "clean"]] = text
             table.loc[i, ["original", "order"]] = ""
-            table.loc[i, ["edited", "unaccented", "retold", "garbled"]] = False
+            table.loc[i, ["edited", "unaccented", "translated", "garbled"]] = False
         return Corpus(self.grammar, table)
 
 
@@ -164,14 +165,16 @@ def _own(rng: np.random.Generator, grammar: Grammar, part: str, count: int) -> p
     serials = [f"{part}{i}" for i in range(count)]
     return pd.DataFrame(
         {"serial": serials, "part": part, "source": sources, "clean": texts}
-    ).assign(original="", edited=False, order="", unaccented=False, retold=False)
+    ).assign(original="", edited=False, order="", unaccented=False, translated=False)
 
 
 def _copies(
     rng: np.random.Generator, grammar: Grammar, train: pd.DataFrame, count: int, noise: float
 ) -> pd.DataFrame:
     """Later documents, each of which copies another training document."""
-    long = train[train["clean"].str.len() >= 1.25 * MIN_CHARACTERS]
+    # Long enough to be edited, in either language.
+    shorter = [min(len(t), len(" ".join(grammar.translate(t.split(" "))))) for t in train["clean"]]
+    long = train[np.array(shorter) >= 1.25 * MIN_CHARACTERS]
     chosen = long.iloc[rng.choice(len(long), count, replace=False)]
     exact = round(EXACT * count)
     manners = _manners(count - exact)
@@ -183,26 +186,28 @@ def _copies(
     return pd.DataFrame(
         {
             "serial": [f"copy{i}" for i in range(count)],
-            "part": np.where(np.arange(count) % 2, "val", "test"),
+            "part": np.where(rng.permutation(count) % 2, "val", "test"),
             "source": rng.choice(SOURCES, count, p=[0.4, 0.35, 0.25]),
             "clean": texts,
             "original": chosen["serial"].to_numpy(),
             "edited": np.arange(count) >= exact,
             "order": [""] * exact + [manner.order for manner in manners],
             "unaccented": [False] * exact + [manner.unaccented for manner in manners],
-            "retold": [False] * exact + [manner.retold for manner in manners],
+            "translated": [False] * exact + [manner.translated for manner in manners],
         }
     )
 
 
 def _manners(count: int) -> list[Manner]:
     """The manners of so many edited copies, in the same shares in every draw: half of those that
-    were not read off a page are retold, and each second of the others has lost its accents."""
+    were not read off a page are translated, and each second of the others has lost its accents."""
     lost = [order for order, share in ORDERS.items() for _ in range(round(share * count))]
     orders = [Order.IN_ORDER] * (count - len(lost)) + lost
-    retold = [i % 2 == 0 and order != Order.COLUMNS for i, order in enumerate(orders)]
-    unaccented = [not told and retold[:i].count(False) % 2 == 0 for i, told in enumerate(retold)]
-    return list(map(Manner, orders, unaccented, retold))
+    translated = [i % 2 == 0 and order != Order.COLUMNS for i, order in enumerate(orders)]
+    unaccented = [
+        not done and translated[:i].count(False) % 2 == 0 for i, done in enumerate(translated)
+    ]
+    return list(map(Manner, orders, unaccented, translated))
 
 
 def _garble(rng: np.random.Generator, table: pd.DataFrame, count: int, noise: float) -> None:

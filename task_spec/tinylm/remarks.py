@@ -40,9 +40,9 @@ class Stretches:
 MANY = Stretches(least=3, most=3, shortest=8, longest=20)
 FEW = Stretches(least=1, most=2, shortest=5, longest=10)
 LARGE = 1000  # rows from which on a file has `MANY`
-SAME_STORY = "same story as {}"
-# So many copies are named that were retold, and are in order; and so many that were not retold.
-NOTED = {"retold": 3, "not retold": 4}
+MADE_FROM = "made from {}"
+# So many copies are named that were translated, and are in order; and so many that were not.
+NOTED = {"translated": 2, "not translated": 4}
 
 
 def draw_remarks(rng: np.random.Generator, rows: int) -> list[str]:
@@ -80,8 +80,11 @@ def with_notes(rng: np.random.Generator, table: pd.DataFrame) -> pd.Series[str]:
     be told that share no words with it."""
     remark = table[COLUMN].copy()
     free = table[table["edited"] & (remark == "")]
-    plain, retold = free[~free["retold"]], free[free["retold"] & (free["order"] == Order.IN_ORDER)]
-    for group, kind in ((plain, "not retold"), (retold, "retold")):
+    plain, translated = (
+        free[~free["translated"]],
+        free[free["translated"] & (free["order"] == Order.IN_ORDER)],
+    )
+    for group, kind in ((plain, "not translated"), (translated, "translated")):
         chosen = group.sample(min(NOTED[kind], len(group)), random_state=rng)
-        remark[chosen.index] = [SAME_STORY.format(doc_id) for doc_id in chosen["original"]]
+        remark[chosen.index] = [MADE_FROM.format(doc_id) for doc_id in chosen["original"]]
     return remark

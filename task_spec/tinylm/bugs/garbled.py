@@ -8,9 +8,10 @@ from task_spec.tinylm.garbled_ceiling import MIN_PRECISION, MIN_RECALL
 from task_spec.tinylm.seams import SOURCE
 from task_spec.tinylm.worlds import garbled_documents
 
-_DETECTOR = "MIN_GARBLED, MIN_STRETCH, SHARE, PRIOR = 12, 5, 0.06, 10.0\n\n\n" + functions(
-    SOURCE, "garbled", "count_transitions", "find_garbled"
-)
+_DETECTOR = (
+    "from scipy.sparse.csgraph import connected_components\n\n"
+    "MIN_GARBLED, MIN_STRETCH, SHARE, PRIOR = 12, 5, 0.06, 10.0\n\n\n"
+) + functions(SOURCE, "garbled", "count_transitions", "find_garbled")
 _SUMMED = (
     "    total = np.concatenate([[0.0, 0.0], np.cumsum(odds)])\n"
     "    first, last = np.triu_indices(words, MIN_STRETCH - 1)\n"
@@ -42,7 +43,7 @@ GARBLED_WORDS = Bug(
     clauses=("P19",),
     source="right words in the wrong order: gh:pymupdf/PyMuPDF#195; gh:ocrmypdf/OCRmyPDF#1035",
     plant=_detector(
-        "MIN_GARBLED, MAX_BITS = 12, 7.3",
+        "MIN_GARBLED, MAX_BITS = 12, 7.9",
         "    used = [text for text, own in zip(texts, training) if own]\n"
         '    count = Counter(word for text in used for word in text.split(" "))\n'
         "    total = count.total() + len(count)\n\n"
@@ -82,7 +83,7 @@ GARBLED_WORDS = Bug(
         Repair(
             "transitions that were seen against those that chance would bring, in the worst stretch",
             _detector(
-                "MIN_GARBLED, SEEN, MAX_ODDS = 12, 0.05, -10.0",
+                "MIN_GARBLED, SEEN, MAX_ODDS = 12, 0.05, -7.5",
                 '    words = [text.split(" ") for text in texts]\n'
                 "    pairs = [list(zip(own, own[1:])) for own in words]\n"
                 "    known = Counter(pair for own, used in zip(pairs, training) if used for pair in own)\n"
@@ -131,6 +132,7 @@ GARBLED_WORDS = Bug(
                     "    steps = [(row[:-2] * size + row[1:-1], row[2:]) for row in rows]",
                 ),
                 Edit("garbled", "np.zeros((size, size))", "np.zeros((size * size, size))"),
+                Edit("garbled", "(pairs)[1]", "(pairs.reshape(size, size, size).sum(0))[1]"),
             ),
         ),
     ),
@@ -142,12 +144,12 @@ GARBLED_WORDS = Bug(
         min_recall=MIN_RECALL,
         of=garbled_documents,
         ceiling=(
-            Ceiling(0.0, 0.921, 0.974, 20, 20),
-            Ceiling(0.25, 0.926, 0.982, 20, 20),
-            Ceiling(0.5, 0.924, 0.981, 20, 20),
-            Ceiling(0.75, 0.925, 0.980, 20, 20),
-            Ceiling(0.95, 0.920, 0.940, 20, 20),
-            Ceiling(1.0, 0.890, 0.817, 14, 20),
+            Ceiling(0.0, 0.977, 0.976, 20, 20),
+            Ceiling(0.25, 0.984, 0.971, 20, 20),
+            Ceiling(0.5, 0.974, 0.983, 20, 20),
+            Ceiling(0.75, 0.975, 0.980, 20, 20),
+            Ceiling(0.95, 0.961, 0.915, 20, 20),
+            Ceiling(1.0, 0.950, 0.726, 3, 20),
         ),
     ),
     deep=True,
