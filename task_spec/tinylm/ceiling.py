@@ -143,7 +143,7 @@ def _translated(detector: Detector) -> Detector:
 
 
 def _copies(
-    texts: Sequence[str], train: Sequence[str], *, down: bool = True, enough: float = 0.005
+    texts: Sequence[str], train: Sequence[str], *, down: bool = True, enough: float = 0.003
 ) -> list[bool]:
     """Odds of being a copy, averaged over where it may begin in training texts, and over where it
     goes on at each word: pieces of a copy may have changed places. And over its readings: as it

@@ -134,7 +134,7 @@ def _replace(
 ) -> list[str]:
     """Words left out, or replaced by another that fits between its neighbours."""
     left_out = 0.02 + 0.03 * noise
-    replaced = 0.04 + 0.26 * noise + 0.12 * noise**12
+    replaced = 0.04 + 0.25 * noise + 0.12 * noise**12
     follow = grammar.follow.mean(0)
     copy: list[str] = []
     for word, after in zip(words, [*words[1:], None], strict=True):
