@@ -17,9 +17,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from task_spec.model import Ceiling, Draw
 from task_spec.rows import RowScore, ceilings
 from task_spec.tinylm.copying import MIN_CHARACTERS, down_columns
-from task_spec.tinylm.grammar import without_accents
+from task_spec.tinylm.grammar import translate, without_accents
 from task_spec.tinylm.language import draw_corpus
-from task_spec.tinylm.translation import translate, translations
+from task_spec.tinylm.translation import translations
 
 MIN_PRECISION, MIN_RECALL = 0.85, 0.85
 Detector = Callable[[Sequence[str], Sequence[str]], list[bool]]
@@ -121,23 +121,17 @@ class _Row:
         return math.log(best)
 
 
-def _folded(detector: Detector) -> Detector:
-    """The detector, to which accents do not count: a copy may have been typed without."""
+def _bare(detector: Detector, *, accents: bool = False, language: bool = False) -> Detector:
+    """The detector, to which neither ``accents`` nor the ``language`` of a text count, if not told
+    so: a copy may have been typed without, and translated."""
 
     def detect(texts: Sequence[str], train: Sequence[str]) -> list[bool]:
-        return detector([without_accents(t) for t in texts], [without_accents(t) for t in train])
-
-    return detect
-
-
-def _translated(detector: Detector) -> Detector:
-    """The detector, to which all is in one language: a copy may have been translated."""
-
-    def detect(texts: Sequence[str], train: Sequence[str]) -> list[bool]:
-        meaning = translations(train)
-        return detector(
-            *([translate(text, meaning) for text in own] for own in (texts, train)),
-        )
+        if not accents:
+            texts, train = ([without_accents(text) for text in own] for own in (texts, train))
+        if not language:
+            known = translations(train)
+            texts, train = ([translate(text, known) for text in own] for own in (texts, train))
+        return detector(texts, train)
 
     return detect
 
@@ -149,31 +143,28 @@ def _copies(
     goes on at each word: pieces of a copy may have changed places. And over its readings: as it
     stands, and ``down`` its columns."""
     row, limit = _Row.of_texts(train), math.log(enough * (1 + down))
-    return [np.logaddexp.reduce(row.log_odds(text, down=down)) > limit for text in texts]
+    return [bool(np.logaddexp.reduce(row.log_odds(text, down=down)) > limit) for text in texts]
 
 
-never_translated = _folded(_copies)  # odds of texts in their own words
-as_spelt = _translated(_copies)  # odds of texts as they are spelt
-summed_paths = _folded(as_spelt)  # the reference
+never_translated = _bare(_copies, language=True)  # odds of texts in their own words
+as_spelt = _bare(_copies, accents=True)  # odds of texts as they are spelt
+summed_paths = _bare(_copies)  # the reference
 
 
-@_folded
-@_translated
+@_bare
 def never_down(texts: Sequence[str], train: Sequence[str]) -> list[bool]:
     """The same odds, but no text is read down columns."""
     return _copies(texts, train, down=False)
 
 
-@_folded
-@_translated
+@_bare
 def without_jumps(texts: Sequence[str], train: Sequence[str], enough: float = 0.05) -> list[bool]:
     """Such odds, but a copy follows its original from its first word to its last."""
     row, limit = _Row.of_texts(train), math.log(enough)
     return [max(row.log_odds(text, down=True, kept=0.5, jump=0.0)) > limit for text in texts]
 
 
-@_folded
-@_translated
+@_bare
 def best_stretch(texts: Sequence[str], train: Sequence[str], enough: float = 12) -> list[bool]:
     """Such odds of the stretch of a text that speaks most for a copy, whatever is around it: of
     a rearranged one, its longest piece. The limit is about the best one at noise 0.95; a solver
@@ -187,8 +178,7 @@ def _word_pairs(text: str) -> set[tuple[str, str, int]]:
     return {(a, b, d) for d in (1, 2, 3) for a, b in zip(words, words[d:], strict=False)}
 
 
-@_folded
-@_translated
+@_bare
 def word_pairs(texts: Sequence[str], train: Sequence[str], enough: float = 0.2) -> list[bool]:
     """The share of a text's word pairs, at distances of 1 to 3, that one training text has too,
     each weighted by how few training texts have it."""
@@ -210,8 +200,7 @@ def word_pairs(texts: Sequence[str], train: Sequence[str], enough: float = 0.2) 
     return [shared(text) > enough for text in texts]
 
 
-@_folded
-@_translated
+@_bare
 def character_grams(texts: Sequence[str], train: Sequence[str]) -> list[bool]:
     """Cosine of weighted character n-grams above 0.42."""
     grams = TfidfVectorizer(analyzer="char", ngram_range=(3, 8), sublinear_tf=True)

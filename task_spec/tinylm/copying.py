@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from task_spec.tinylm.grammar import Floats, Grammar, without_accents
+from task_spec.tinylm.grammar import Floats, Grammar, translate, without_accents
 
 MIN_CHARACTERS = 60  # a shorter document is no copy: short texts repeat by chance
 MIN_PIECE = 4  # [words] of a copy that is rearranged
@@ -83,7 +83,7 @@ def edited_copy(
         kept = _excerpt(rng, words, noise)
         moved = _move(rng, _replace(rng, grammar, kept, noise), noise)
         if manner.translated:
-            moved = grammar.translate(moved)
+            moved = translate(" ".join(moved), grammar.translations).split(" ")
         spelt = _misspell(rng, moved, noise)
         spelt = [without_accents(word) for word in spelt] if manner.unaccented else spelt
         if len(" ".join(spelt)) >= MIN_CHARACTERS and spelt != words:

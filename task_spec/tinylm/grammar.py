@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -57,10 +57,6 @@ class Grammar:
         """The word of the other language for each word."""
         half = len(self.lexicon) // 2
         return dict(zip(self.lexicon, self.lexicon[half:] + self.lexicon[:half], strict=True))
-
-    def translate(self, words: Sequence[str]) -> list[str]:
-        """A text in the other language; words of neither stay."""
-        return [self.translations.get(word, word) for word in words]
 
     def draw(self, rng: np.random.Generator, source: str, words: int | None = None) -> list[str]:
         """The words of a document; with ``words`` it ends after exactly so many."""
@@ -131,6 +127,11 @@ def _lexicon(rng: np.random.Generator, words: int) -> tuple[str, ...]:
         word = "".join(letters)[: int(rng.integers(2, 8))]
         found.setdefault(without_accents(word), word)
     return tuple(found.values())
+
+
+def translate(text: str, dictionary: Mapping[str, str]) -> str:
+    """A text in another language, word by word; words that the dictionary lacks stay."""
+    return " ".join(dictionary.get(word, word) for word in text.split(" "))
 
 
 def without_accents(text: str) -> str:

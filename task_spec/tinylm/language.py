@@ -13,6 +13,7 @@ import csv
 import json
 import unicodedata
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,14 @@ import pandas as pd
 
 from task_spec.tinylm.copying import MIN_CHARACTERS, Manner, Order, edited_copy
 from task_spec.tinylm.garbling import MIN_WORDS, garble
-from task_spec.tinylm.grammar import MAX_WORDS, SOURCES, TREACHEROUS, Grammar, draw_grammar
+from task_spec.tinylm.grammar import (
+    MAX_WORDS,
+    SOURCES,
+    TREACHEROUS,
+    Grammar,
+    draw_grammar,
+    translate,
+)
 from task_spec.tinylm.remarks import COLUMN, draw_remarks, with_notes
 
 # How most documents of a source have their day written, and how the others have it.
@@ -173,7 +181,7 @@ def _copies(
 ) -> pd.DataFrame:
     """Later documents, each of which copies another training document."""
     # Long enough to be edited, in either language.
-    shorter = [min(len(t), len(" ".join(grammar.translate(t.split(" "))))) for t in train["clean"]]
+    shorter = [min(len(t), len(translate(t, grammar.translations))) for t in train["clean"]]
     long = train[np.array(shorter) >= 1.25 * MIN_CHARACTERS]
     chosen = long.iloc[rng.choice(len(long), count, replace=False)]
     exact = round(EXACT * count)
@@ -204,9 +212,8 @@ def _manners(count: int) -> list[Manner]:
     lost = [order for order, share in ORDERS.items() for _ in range(round(share * count))]
     orders = [Order.IN_ORDER] * (count - len(lost)) + lost
     translated = [i % 2 == 0 and order != Order.COLUMNS for i, order in enumerate(orders)]
-    unaccented = [
-        not done and translated[:i].count(False) % 2 == 0 for i, done in enumerate(translated)
-    ]
+    second = cycle((True, False))
+    unaccented = [not done and next(second) for done in translated]
     return list(map(Manner, orders, unaccented, translated))
 
 

@@ -45,11 +45,6 @@ def translations(texts: Sequence[str]) -> dict[str, str]:
     }
 
 
-def translate(text: str, meaning: dict[str, str]) -> str:
-    """The text, of which words are replaced that are in a dictionary."""
-    return " ".join(meaning.get(word, word) for word in text.split(" "))
-
-
 def _table(pairs: Floats, side: Floats, size: int) -> Floats:
     """(size + 1, size + 1) roots of counts within a language, and of where its texts begin and end;
     0 for words that it lacks."""

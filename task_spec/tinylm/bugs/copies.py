@@ -171,8 +171,8 @@ COPIES_EXACT = Bug(
             ),
         ),
         Repair(
-            "languages matched without regard to where texts begin and end; summed paths with jumps against the words' "
-            "frequencies, the likeliest training text deciding",
+            "languages matched without regard to where texts begin and end; summed paths with jumps against "
+            "the words' frequencies, the likeliest training text deciding",
             _detector(
                 _LANGUAGES + _RELAXED + _ONE_LANGUAGE + _MATRIX + _FREQUENCIES,
                 "from scipy.optimize import quadratic_assignment\n\n",
