@@ -13,12 +13,19 @@ from pathlib import Path
 
 # A socket's path may have some 100 characters; a long TMPDIR would leave no room.
 _LONGEST_PARENT = 50
-# Makes the folder, waits until this process has ended, then removes it. Goes on for a while, since
-# processes that are just dying may still write.
+# Makes the folder, waits until this process has ended (which may be before it could be told of the
+# folder), then removes it: until it has stayed away for a while, since processes that are just
+# dying may still write.
 _JANITOR = """
-folder=$(mktemp -d "$1/sb-XXXXXXXX") && echo "$folder" && read -r _
-for _ in 1 2 3 4 5 6 7 8 9 10; do
-    chmod -R u+rwx "$folder"; rm -rf -- "$folder"; sleep 0.5
+folder=$(mktemp -d "$1/sb-XXXXXXXX") || exit
+trap '' PIPE
+echo "$folder" && read -r _
+away=0
+for _ in $(seq 120); do
+    if [ -e "$folder" ]; then away=0; chmod -R u+rwx "$folder"; rm -rf -- "$folder"
+    else away=$((away + 1)); fi
+    [ $away -lt 10 ] || exit
+    sleep 0.5
 done 2>/dev/null
 """
 
