@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from task_spec.model import Ceiling, Draw
 from task_spec.rows import RowScore, ceilings
-from task_spec.tinylm.copying import MIN_CHARACTERS, down_columns
+from task_spec.tinylm.copying import MIN_CHARACTERS, Order
+from task_spec.tinylm.garbling import TURNED_BACK
 from task_spec.tinylm.grammar import translate, without_accents
 from task_spec.tinylm.language import draw_corpus
 from task_spec.tinylm.translation import translations
@@ -24,7 +25,6 @@ from task_spec.tinylm.translation import translations
 MIN_PRECISION, MIN_RECALL = 0.85, 0.85
 Detector = Callable[[Sequence[str], Sequence[str]], list[bool]]
 Floats = np.ndarray[Any, Any]
-HOPELESS = math.log(1e-9)  # a reading that makes a text less likely by more is none
 GAP = 2  # places behind each training text that no path may enter, as many as its longest step
 
 
@@ -81,7 +81,7 @@ class _Row:
             yield 1 - kept + same * (self.words == number)
             before = max(number, -1)
 
-    def _log_odds(self, words: Sequence[str], kept: float, jump: float) -> float:
+    def log_odds(self, words: Sequence[str], kept: float = 0.6, jump: float = 0.1) -> float:
         """Log of the probability of words as a copy over that as a text of its own, summed over
         all paths through the row that jump within a training text only."""
         chances, total = np.full(len(self.words), 1 / len(self.words)), 0.0
@@ -91,26 +91,18 @@ class _Row:
             chances = there / there.sum()
         return total
 
-    def log_odds(
-        self, text: str, *, down: bool, kept: float = 0.6, jump: float = 0.1
-    ) -> list[float]:
-        """The same of a text as it stands and, over the text of its own as it stands, ``down`` its
-        columns, if it may have been read across them."""
+    def upright(self, text: str, orders: Collection[Order]) -> list[str]:
+        """Words of a text as they stand, or brought back from one of some ``orders``: as they
+        follow each other best."""
         words = text.split(" ")
-        odds = [self._log_odds(words, kept, jump)]
-        if down:
-            read = down_columns(words)
-            better = self._log_chance(read, self.order) - self._log_chance(words, self.follow)
-            if better >= HOPELESS:
-                odds.append(self._log_odds(read, kept, jump) + better)
-        return odds
+        return max([words, *(TURNED_BACK[order](words) for order in orders)], key=self._log_chance)
 
-    def _log_chance(self, words: Sequence[str], chances: Floats) -> float:
-        """Log of the probability, by ``order`` or ``follow``, of words as a text of its own: of
-        those words that the row has."""
+    def _log_chance(self, words: Sequence[str]) -> float:
+        """Log of the probability, by ``order``, of words as a text of its own: of those words that
+        the row has."""
         numbers = [self.numbers.get(word, -1) for word in words]
         pairs = zip([-1, *numbers], numbers, strict=False)
-        return sum(math.log(chances[a, b]) for a, b in pairs if b >= 0)
+        return sum(math.log(self.order[a, b]) for a, b in pairs if b >= 0)
 
     def log_odds_of_a_stretch(self, text: str, kept: float = 0.5) -> float:
         """The same of the stretch of a text that is likeliest to be a copied one, without jumps."""
@@ -137,13 +129,17 @@ def _bare(detector: Detector, *, accents: bool = False, language: bool = False) 
 
 
 def _copies(
-    texts: Sequence[str], train: Sequence[str], *, down: bool = True, enough: float = 0.003
+    texts: Sequence[str],
+    train: Sequence[str],
+    *,
+    orders: Collection[Order] = tuple(TURNED_BACK),
+    enough: float = 0.01,
 ) -> list[bool]:
     """Odds of being a copy, averaged over where it may begin in training texts, and over where it
-    goes on at each word: pieces of a copy may have changed places. And over its readings: as it
-    stands, and ``down`` its columns."""
-    row, limit = _Row.of_texts(train), math.log(enough * (1 + down))
-    return [bool(np.logaddexp.reduce(row.log_odds(text, down=down)) > limit) for text in texts]
+    goes on at each word: pieces of a copy may have changed places. Texts that stand in one of some
+    ``orders`` are brought back first."""
+    row, limit = _Row.of_texts(train), math.log(enough)
+    return [row.log_odds(row.upright(text, orders)) > limit for text in texts]
 
 
 never_translated = _bare(_copies, language=True)  # odds of texts in their own words
@@ -154,14 +150,15 @@ summed_paths = _bare(_copies)  # the reference
 @_bare
 def never_down(texts: Sequence[str], train: Sequence[str]) -> list[bool]:
     """The same odds, but no text is read down columns."""
-    return _copies(texts, train, down=False)
+    return _copies(texts, train, orders=(Order.BACKWARDS,))
 
 
 @_bare
 def without_jumps(texts: Sequence[str], train: Sequence[str], enough: float = 0.05) -> list[bool]:
     """Such odds, but a copy follows its original from its first word to its last."""
     row, limit = _Row.of_texts(train), math.log(enough)
-    return [max(row.log_odds(text, down=True, kept=0.5, jump=0.0)) > limit for text in texts]
+    words = (row.upright(text, tuple(TURNED_BACK)) for text in texts)
+    return [row.log_odds(own, kept=0.5, jump=0.0) > limit for own in words]
 
 
 @_bare

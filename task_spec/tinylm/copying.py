@@ -28,11 +28,12 @@ MIN_PIECE = 4  # [words] of a copy that is rearranged
 
 
 class Order(StrEnum):
-    """How the words of an edited copy stand."""
+    """How the words of a document stand. No copy is backwards."""
 
     IN_ORDER = "in order"
     COLUMNS = "columns"
     REARRANGED = "rearranged"
+    BACKWARDS = "backwards"
 
 
 class Manner(NamedTuple):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,8 @@ from task_spec.model import Ceiling, Draw
 from task_spec.rows import RowScore, ceilings
 from task_spec.tinylm.ceiling import Detector as CopyDetector
 from task_spec.tinylm.ceiling import summed_paths
-from task_spec.tinylm.copying import MIN_CHARACTERS
-from task_spec.tinylm.garbling import MIN_STRETCH, MIN_WORDS
+from task_spec.tinylm.copying import MIN_CHARACTERS, Order
+from task_spec.tinylm.garbling import MIN_STRETCH, MIN_WORDS, TURNED_BACK
 from task_spec.tinylm.language import draw_corpus
 
 MIN_PRECISION, MIN_RECALL = 0.8, 0.8
@@ -60,6 +60,19 @@ class _Order:
             for text, weight in zip(texts, own, strict=True)
         ]
 
+    def upright(
+        self, texts: Sequence[str], own: Floats, orders: Collection[Order]
+    ) -> tuple[list[str], list[Floats]]:
+        """Texts as they stand, or brought back from one of some ``orders``: as their words follow
+        each other best; and their log odds."""
+        readings = [(list(texts), self.odds(texts, own))]
+        for order in orders:
+            back = [" ".join(TURNED_BACK[order](text.split(" "))) for text in texts]
+            readings.append((back, self.odds(back, 0 * own)))
+        best = np.argmax([[odds.sum() for odds in each] for _, each in readings], axis=0)
+        chosen = [(readings[k][0][i], readings[k][1][i]) for i, k in enumerate(best)]
+        return [text for text, _ in chosen], [odds for _, odds in chosen]
+
     def _odds(self, words: list[str], own: float, after: Floats, shares: Floats) -> Floats:
         row = np.array([self.numbers.get(word, len(self.numbers)) for word in words])
         a, b = row[:-1], row[1:]
@@ -90,14 +103,19 @@ def _stretch_odds(odds: Floats) -> float:
 
 
 def summed_stretches(
-    texts: Sequence[str], training: Sequence[bool], *, left_out: bool = True
+    texts: Sequence[str],
+    training: Sequence[bool],
+    *,
+    left_out: bool = True,
+    orders: Collection[Order] = tuple(TURNED_BACK),
 ) -> list[bool]:
     """The reference: odds of being garbled, averaged over where the stretch may be, by training
-    texts other than the text (``left_out``). In a second round, training texts count by how
-    likely they are sound."""
+    texts other than the text (``left_out``). Texts that stand in one of some ``orders`` are
+    brought back first. In a second round, training texts count by how likely they are sound."""
     weights, found = np.array(training, dtype=float), np.zeros(len(texts))
     for _ in range(2):
-        odds = _Order.of(texts, weights).odds(texts, weights * left_out)
+        known = _Order.of(texts, weights)
+        texts, odds = known.upright(texts, weights * left_out, orders)
         found = np.array([_stretch_odds(own) for own in odds])
         weights = np.array(training) / (1 + found)
     return [bool(value > 1) for value in found]
@@ -106,6 +124,16 @@ def summed_stretches(
 def own_order_counted(texts: Sequence[str], training: Sequence[bool]) -> list[bool]:
     """The same, but a training text vouches for its own order."""
     return summed_stretches(texts, training, left_out=False)
+
+
+def as_they_stand(texts: Sequence[str], training: Sequence[bool]) -> list[bool]:
+    """The same, but what is backwards, or was read across two columns, is out of order."""
+    return summed_stretches(texts, training, orders=())
+
+
+def never_backwards(texts: Sequence[str], training: Sequence[bool]) -> list[bool]:
+    """The same, but what is backwards is out of order."""
+    return summed_stretches(texts, training, orders=(Order.COLUMNS,))
 
 
 def lowest_sum(
@@ -141,6 +169,8 @@ DETECTORS: dict[str, Detector] = {
     "reference": summed_stretches,
     "lowest sum": lowest_sum,
     "own order counted": own_order_counted,
+    "as they stand": as_they_stand,
+    "never backwards": never_backwards,
     "whole text": whole_text,
     "rare words": rare_words,
 }
@@ -148,8 +178,7 @@ DETECTORS: dict[str, Detector] = {
 
 def score(draw: Draw, detector: str = "reference", copies: CopyDetector = summed_paths) -> RowScore:
     """Precision and recall of a detector's list of garbled documents in published data. What
-    ``copies`` finds is not listed; copies that it misses may be. Those that were read across two
-    columns look garbled, but for those that were typed without accents."""
+    ``copies`` finds is not listed; copies that it misses may be."""
     corpus = draw_corpus(draw.seed, draw.noise)
     table = corpus.table
     training = (table["part"] == "train").to_numpy()

@@ -3,8 +3,8 @@
 They have the traits that make text collections treacherous: days that can be read in two ways, a
 source whose name looks like a missing value, accents that are spelt in two ways, documents that
 are edited copies of earlier ones, some of them in another language, documents whose words were put
-out of order, remarks with quotation marks that are never closed, and a vocabulary file that has
-fallen out of date.
+out of order, others that only stand backwards or were read across columns, remarks with quotation
+marks that are never closed, and a vocabulary file that has fallen out of date.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from task_spec.tinylm.copying import MIN_CHARACTERS, Manner, Order, edited_copy
-from task_spec.tinylm.garbling import MIN_WORDS, garble
+from task_spec.tinylm.garbling import MIN_WORDS, TURNED, garble
 from task_spec.tinylm.grammar import (
     MAX_WORDS,
     SOURCES,
@@ -63,7 +63,8 @@ class Corpus:
     ``table`` has, in random order, doc_id (whose numbers grow with the day), source, received, text
     as delivered and remark; and, hidden: ``part``, ``day``, ``clean`` (the text in NFC),
     ``original`` (doc_id of the document it copies, or ""), ``edited`` (whether that copy is not
-    exact), ``order`` (the `Order` of that edited one, or ""), ``unaccented`` and ``translated``
+    exact), ``order`` (the `Order` of that edited one, or of another document whose words stand in
+    one of `TURNED`; else ""), ``unaccented`` and ``translated``
     (whether that edited one was typed without accents, or translated) and ``garbled``
     (whether words of it stand in random order).
     """
@@ -119,17 +120,19 @@ class Corpus:
 @dataclass(frozen=True)
 class Size:
     """Documents of each part; of the copies, about half go to each of val and test. How many of
-    the documents that are no copies are ``garbled``."""
+    the documents that are no copies are ``garbled``, and how many stand in each order of
+    `TURNED`."""
 
     train: int
     val: int
     test: int
     copies: int
     garbled: int
+    turned: int
 
 
-FULL = Size(train=800, val=170, test=170, copies=70, garbled=72)
-SMALL = Size(train=190, val=75, test=75, copies=44, garbled=22)
+FULL = Size(train=800, val=170, test=170, copies=70, garbled=72, turned=26)
+SMALL = Size(train=190, val=75, test=75, copies=44, garbled=22, turned=8)
 
 
 def draw_corpus(seed: int, noise: float, size: Size = FULL) -> Corpus:
@@ -144,6 +147,7 @@ def draw_corpus(seed: int, noise: float, size: Size = FULL) -> Corpus:
     numbers = rng.choice(np.arange(10_000, 99_999), len(table), replace=False)
     # Drawn by itself: all other documents are the same, whatever is garbled.
     _garble(np.random.default_rng([seed, 19]), table, size.garbled, noise)
+    _turn(np.random.default_rng([seed, 37]), table, size.turned)
     table["day"] = [_day(rng, part) for part in table["part"]]
     table["text"] = [_delivered(rng, row.source, row.clean) for row in table.itertuples()]
     _receive(np.random.default_rng([seed, 23]), table)
@@ -219,12 +223,27 @@ def _manners(count: int) -> list[Manner]:
 
 def _garble(rng: np.random.Generator, table: pd.DataFrame, count: int, noise: float) -> None:
     """Garble some documents in place: no copies, none that is copied, none that is short."""
-    whole = (table["original"] == "") & ~table["serial"].isin(table["original"])
-    long = table["clean"].str.count(" ") + 1 >= MIN_WORDS
-    chosen = rng.choice(table.index[whole & long], count, replace=False)
+    chosen = rng.choice(table.index[_apart(table)], count, replace=False)
     for i in chosen:
         table.loc[i, "clean"] = " ".join(garble(rng, table.loc[i, "clean"].split(" "), noise))
     table["garbled"] = table.index.isin(chosen)
+
+
+def _turn(rng: np.random.Generator, table: pd.DataFrame, count: int) -> None:
+    """Put so many other such documents, in place, into each of the orders that are not random."""
+    free = table.index[_apart(table) & ~table["garbled"]]
+    chosen = rng.choice(free, (len(TURNED), count), replace=False)
+    for (order, turned), own in zip(TURNED.items(), chosen, strict=True):
+        table.loc[own, "clean"] = [
+            " ".join(turned(text.split(" "))) for text in table.loc[own, "clean"]
+        ]
+        table.loc[own, "order"] = order
+
+
+def _apart(table: pd.DataFrame) -> pd.Series[bool]:
+    """Which documents neither copy another nor are copied, and are not short."""
+    whole = (table["original"] == "") & ~table["serial"].isin(table["original"])
+    return whole & (table["clean"].str.count(" ") + 1 >= MIN_WORDS)
 
 
 def _day(rng: np.random.Generator, part: str) -> pd.Timestamp:

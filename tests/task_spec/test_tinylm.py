@@ -14,7 +14,7 @@ import pytest
 
 from task_spec.model import Draw, Kind
 from task_spec.tinylm import TASK
-from task_spec.tinylm.ceiling import DETECTORS, ceiling, never_down, summed_paths
+from task_spec.tinylm.ceiling import DETECTORS, ceiling
 from task_spec.tinylm.copying import (
     LEAST_NOISE,
     UNACCENTED_NOISE,
@@ -24,10 +24,17 @@ from task_spec.tinylm.copying import (
     down_columns,
     edited_copy,
 )
+from task_spec.tinylm.garbled_ceiling import as_they_stand, never_backwards, summed_stretches
 from task_spec.tinylm.garbled_ceiling import ceiling as garbled_ceiling
 from task_spec.tinylm.garbled_ceiling import score as garbled_score
-from task_spec.tinylm.garbled_ceiling import summed_stretches
-from task_spec.tinylm.garbling import MIN_STRETCH, MIN_WORDS, garble, kept_transitions
+from task_spec.tinylm.garbling import (
+    MIN_STRETCH,
+    MIN_WORDS,
+    TURNED,
+    TURNED_BACK,
+    garble,
+    kept_transitions,
+)
 from task_spec.tinylm.grammar import END, MAX_WORDS, SOURCES, draw_grammar, without_accents
 from task_spec.tinylm.language import (
     DATES,
@@ -186,10 +193,33 @@ def test_garbled_documents_are_in_all_parts_and_no_copies_nor_copied(size, noise
     assert (garbled["clean"].str.count(" ") + 1).min() >= MIN_WORDS
 
 
+@pytest.mark.parametrize("order", TURNED)
+def test_a_turned_text_is_brought_back(grammar, order):
+    rng = np.random.default_rng(4)
+    for n in (MIN_WORDS, MIN_WORDS + 1, MAX_WORDS):
+        words = grammar.draw(rng, "wire", n)
+        turned = TURNED[order](words)
+        assert turned != words
+        assert TURNED_BACK[order](turned) == words
+
+
+@pytest.mark.parametrize("size", [FULL, SMALL])
+def test_turned_documents_are_in_all_parts_and_neither_garbled_nor_copied(size):
+    table = draw_corpus(14, 0.95, size).table
+    for order in TURNED:
+        turned = table[(table["order"] == order) & ~table["edited"]]
+        assert len(turned) == size.turned
+        assert {"train"} < set(turned["part"])
+        assert set(turned["original"]) == {""}
+        assert not set(turned["doc_id"]) & set(table["original"])
+        assert (turned["clean"].str.count(" ") + 1).min() >= MIN_WORDS
+        assert not turned["garbled"].any()
+
+
 def test_noise_moves_no_document_that_is_neither_copied_nor_garbled():
     quiet, noisy = (draw_corpus(5, noise, SMALL).table for noise in (0.0, 1.0))
     assert (quiet["garbled"] == noisy["garbled"]).mean() > 0.8
-    whole = [set(t.loc[~t["garbled"] & (t["original"] == ""), "clean"]) for t in (quiet, noisy)]
+    whole = [set(t.loc[~t["garbled"] & (t["order"] == ""), "clean"]) for t in (quiet, noisy)]
     assert len(whole[0] & whole[1]) >= 0.9 * len(whole[0])
 
 
@@ -539,7 +569,7 @@ def test_most_words_have_an_accent_and_none_are_the_same_without():
 @pytest.mark.parametrize("noise", [0.0, 1.0])
 def test_the_same_share_of_edited_copies_has_each_order_in_every_draw(size, noise):
     table = draw_corpus(15, noise, size).table
-    assert ((table["order"] != "") == table["edited"]).all()
+    assert set(table.loc[~table["edited"], "order"]) == {"", *TURNED}
     edited = table[table["edited"]]
     for order, share in ORDERS.items():
         own = edited[edited["order"] == order]
@@ -549,7 +579,7 @@ def test_the_same_share_of_edited_copies_has_each_order_in_every_draw(size, nois
         assert own["translated"].mean() == pytest.approx(share, abs=0.05)
         rest = own[~own["translated"]]
         assert rest["unaccented"].mean() == pytest.approx(0.5, abs=0.1)
-    assert set(edited["order"]) == set(Order)
+    assert set(edited["order"]) == {Order.IN_ORDER, *ORDERS}
     for part in ("val", "test"):
         assert edited.loc[edited["part"] == part, "translated"].mean() > 0.2
     assert not (edited["translated"] & edited["unaccented"]).any()
@@ -590,21 +620,27 @@ def test_the_notebook_finds_copies_of_all_kinds_and_hardly_others(copies_cell, n
     later = table[~training]
     found = np.array(copies_cell["find_copies"](later["clean"], table.loc[training, "clean"]))
     copied = later["original"] != ""
-    orders = (later["order"] == order for order in ORDERS)
+    orders = (later["edited"] & (later["order"] == order) for order in ORDERS)
     for kind in (*orders, later["unaccented"], later["translated"], copied & ~later["edited"]):
         assert found[kind].mean() > 0.75
     assert found[~copied].mean() < 0.03
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.95])
-def test_to_a_detector_of_garbled_documents_copies_that_were_read_across_columns_are_garbled(noise):
+def test_to_who_judges_texts_as_they_stand_those_that_are_turned_are_garbled(noise):
     table = draw_corpus(22, noise).table
-    found = summed_stretches(table["clean"].tolist(), (table["part"] == "train").tolist())
-    # Without accents their words are none that training documents have, in any order.
-    assert np.mean(np.array(found)[(table["order"] == Order.COLUMNS) & ~table["unaccented"]]) > 0.9
-    # Who does not know of them lists them, too.
-    apart, together = (garbled_score(Draw(22, noise), copies=c) for c in (summed_paths, never_down))
-    assert together.precision < apart.precision - 0.08
+    data = table["clean"].tolist(), (table["part"] == "train").tolist()
+    for detector, garbled in (
+        (as_they_stand, {Order.BACKWARDS, Order.COLUMNS}),
+        (never_backwards, {Order.BACKWARDS}),
+        (summed_stretches, set()),
+    ):
+        found = np.array(detector(*data))
+        for order in TURNED:
+            # Without accents their words are none that training documents have, in any order.
+            turned = (table["order"] == order) & ~table["unaccented"]
+            share = found[turned].mean()
+            assert share > 0.9 if order in garbled else share < 0.1
 
 
 def test_words_put_into_a_copy_follow_the_word_before_as_well_as_those_that_were_there(grammar):
@@ -633,7 +669,13 @@ def test_garbled_documents_are_seen_by_their_order_alone():
     rows = TASK.bug("garbled_words").rows
     assert garbled_score(Draw(23, 0.0)).reaches(rows)
     assert garbled_score(Draw(23, 0.95)).reaches(rows)
-    for naive in ("own order counted", "rare words", "whole text"):
+    for naive in (
+        "own order counted",
+        "rare words",
+        "whole text",
+        "as they stand",
+        "never backwards",
+    ):
         assert not garbled_score(Draw(23, 0.95), naive).reaches(rows)
 
 

@@ -11,7 +11,7 @@ from task_spec.tinylm.worlds import edited_copies
 _DETECTOR = (
     "from scipy.optimize import quadratic_assignment\n"
     "from scipy.sparse.csgraph import connected_components\n\n"
-    "MIN_COPY, KEPT, LIKELY, STARTS = 60, 0.6, 0.003, 20\n"
+    "MIN_COPY, KEPT, LIKELY, STARTS = 60, 0.6, 0.01, 20\n"
     "# From a word of a copy to its next: the step in the original, and its probability. Or else a jump\n"
     "# to any of its words, since pieces may have changed places.\n"
     "STEPS, JUMP = {1: 0.81, 2: 0.06, -1: 0.03}, 0.1\n\n\n"
@@ -96,15 +96,14 @@ _MATRIX = """
     bits = {word: math.log(single.total() / count) for word, count in single.items()}
     pairs = Counter(pair for own in words for pair in zip(own, own[1:]))
 
-    def chance(a, b, lost=True):
+    def chances(a, b):
         share = math.exp(-bits.get(b, 9.0))
-        return max(lost * share, (pairs[a, b] + 10 * share) / (single[a] + 10))
+        return max(share, (pairs[a, b] + 10 * share) / (single[a] + 10))
 
-    def fit(own, lost):
-        return sum(math.log(chance(a, b, lost)) for a, b in zip(["", *own], own))
+    def fit(own):
+        return sum(math.log((pairs[pair] + 0.1) / (single[pair[0]] + 9)) for pair in zip(own, own[1:]))
 
-    def down(own):
-        return own[::2] + own[1::2]
+    texts = texts.str.split(" ").map(lambda own: max(own, own[::-1], own[::2] + own[1::2], key=fit))
 """
 _BEST_PATH = """
     def best_path(own):
@@ -114,34 +113,26 @@ _BEST_PATH = """
             score[:, 1:] = np.maximum(score[:, 1:], last[:, :-1])
             score[:, 2:] = np.maximum(score[:, 2:], last[:, :-2] - 2.5)
             score[:, :-1] = np.maximum(score[:, :-1], last[:, 1:] - 3.5)
-            score += np.where(stands.get(b, nowhere), math.log(0.5 + 0.5 / chance(a, b)), math.log(0.5))
+            score += np.where(stands.get(b, nowhere), math.log(0.5 + 0.5 / chances(a, b)), math.log(0.5))
             score[~inside] = -1e9
         return score.max()
 
-    def best(own):
-        better = fit(down(own), False) - fit(own, True)
-        return max(best_path(own), best_path(down(own)) + better)
-
-    return [enough and best(text.split(" ")) > 5.5 for text, enough in zip(texts, long)]
+    return [enough and best_path(own) > 5.5 for own, enough in zip(texts, long)]
 """
-_FREQUENCIES = """
+_SUMMED_PATHS = """
     def odds(own):
         chance = inside / inside.sum(1, keepdims=True)
-        for n, word in enumerate(own):
-            if n:
+        for before, word in zip(["", *own], own):
+            if before:
                 last, chance = chance, 0.1 * chance.mean(1, keepdims=True) * inside
                 chance[:, 1:] += 0.8 * last[:, :-1]
                 chance[:, 2:] += 0.06 * last[:, :-2]
                 chance[:, :-1] += 0.02 * last[:, 1:]
             same = stands.get(word, nowhere)
-            chance = inside * chance * (0.4 + 0.6 * same * math.exp(bits.get(word, 0.0)))
+            chance = inside * chance * (0.4 + 0.6 * same / chances(before, word))
         return chance.sum(1).max()
 
-    def best(own):
-        better = math.exp(fit(down(own), False) - fit(own, False))
-        return math.log(odds(own) + better * odds(down(own)))
-
-    return [enough and best(text.split(" ")) > 15 for text, enough in zip(texts, long)]
+    return [enough and math.log(odds(own)) > 1.5 for own, enough in zip(texts, long)]
 """
 
 COPIES_EXACT = Bug(
@@ -171,10 +162,10 @@ COPIES_EXACT = Bug(
             ),
         ),
         Repair(
-            "languages matched without regard to where texts begin and end; summed paths with jumps against "
-            "the words' frequencies, the likeliest training text deciding",
+            "languages matched without regard to where texts begin and end; summed paths with jumps, the "
+            "likeliest training text deciding",
             _detector(
-                _LANGUAGES + _RELAXED + _ONE_LANGUAGE + _MATRIX + _FREQUENCIES,
+                _LANGUAGES + _RELAXED + _ONE_LANGUAGE + _MATRIX + _SUMMED_PATHS,
                 "from scipy.optimize import quadratic_assignment\n\n",
             ),
         ),
@@ -212,13 +203,8 @@ COPIES_EXACT = Bug(
                 Edit("copies", "    share = JUMP * inside / np.bincount(own, inside)[own]\n", ""),
                 Edit(
                     "copies",
-                    "total = copy_odds(words, places, inside, own, share, chance)",
-                    "total = copy_odds(words, places, inside, chance)",
-                ),
-                Edit(
-                    "copies",
-                    "copy_odds(down, places, inside, own, share, chance)",
-                    "copy_odds(down, places, inside, chance)",
+                    "return copy_odds(words, places, inside, own, share, chance)",
+                    "return copy_odds(words, places, inside, chance)",
                 ),
                 Edit(
                     "copies",
@@ -234,8 +220,11 @@ COPIES_EXACT = Bug(
             "edited copies are followed in pieces and in both languages, but not down columns: to those that "
             "were read across two columns every word is a jump, and most are taken for garbled",
             (
-                Edit("copies", "        if better > 1e-9:\n", "        if False:\n"),
-                Edit("copies", "return total / 2", "return total"),
+                Edit(
+                    "copies",
+                    "max(words, words[::-1], words[::2] + words[1::2], key",
+                    "max(words, words[::-1], key",
+                ),
             ),
             obvious=True,
         ),
@@ -289,12 +278,12 @@ COPIES_EXACT = Bug(
         min_recall=MIN_RECALL,
         of=edited_copies,
         ceiling=(
-            Ceiling(0.0, 0.946, 0.982, 20, 20),
-            Ceiling(0.25, 0.946, 0.979, 20, 20),
-            Ceiling(0.5, 0.945, 0.984, 20, 20),
-            Ceiling(0.75, 0.962, 0.973, 20, 20),
-            Ceiling(0.95, 0.968, 0.960, 20, 20),
-            Ceiling(1.0, 0.965, 0.888, 16, 20),
+            Ceiling(0.0, 0.967, 0.956, 20, 20),
+            Ceiling(0.25, 0.967, 0.953, 20, 20),
+            Ceiling(0.5, 0.970, 0.965, 20, 20),
+            Ceiling(0.75, 0.958, 0.951, 20, 20),
+            Ceiling(0.95, 0.972, 0.926, 20, 20),
+            Ceiling(1.0, 0.981, 0.854, 10, 20),
         ),
     ),
     deep=True,
