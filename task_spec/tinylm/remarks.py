@@ -42,7 +42,7 @@ FEW = Stretches(least=1, most=2, shortest=5, longest=10)
 LARGE = 1000  # rows from which on a file has `MANY`
 MADE_FROM = "made from {}"
 # So many copies are named that were translated, and are in order; and so many that were not.
-NOTED = {"translated": 2, "not translated": 4}
+NOTED = {"translated": 1, "not translated": 4}
 
 
 def draw_remarks(rng: np.random.Generator, rows: int) -> list[str]:
