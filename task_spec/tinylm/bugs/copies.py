@@ -140,8 +140,8 @@ COPIES_EXACT = Bug(
     title="only exact copies are found: edited copies of training documents stay in val and test",
     kind=Kind.DATA,
     clauses=("P4",),
-    source="near-duplicates across a split: arXiv:1902.00423; gh:AdiiPrabhu/dsctm#52; rephrased ones "
-    "that matching of strings does not find: arXiv:2311.04850; pages in two columns that are read "
+    source="near-duplicates across a split: arXiv:1902.00423; gh:AdiiPrabhu/dsctm#52; rephrased or "
+    "translated ones that matching of strings does not find: arXiv:2311.04850; pages in two columns that are read "
     "across both: gh:xberg-io/xberg#1345; gh:tesseract-ocr/tesseract#2949; "
     "duplicates that are missed because of accents: gh:ankidroid/Anki-Android#4821",
     plant=_detector(
@@ -217,8 +217,8 @@ COPIES_EXACT = Bug(
             obvious=True,
         ),
         Repair(
-            "edited copies are followed in pieces and in both languages, but not down columns: to those that "
-            "were read across two columns every word is a jump, and most are taken for garbled",
+            "edited copies are followed in pieces and in both languages, but not down columns: in those that "
+            "were read across two columns every word is a jump, and most are missed",
             (
                 Edit(
                     "copies",
