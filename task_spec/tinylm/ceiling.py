@@ -133,7 +133,7 @@ def _copies(
     train: Sequence[str],
     *,
     orders: Collection[Order] = tuple(TURNED_BACK),
-    enough: float = 0.01,
+    enough: float = 0.012,
 ) -> list[bool]:
     """Odds of being a copy, averaged over where it may begin in training texts, and over where it
     goes on at each word: pieces of a copy may have changed places. Texts that stand in one of some

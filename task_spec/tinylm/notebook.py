@@ -81,7 +81,7 @@ DATA = Path("data")
 SOURCES = ["wire", "press", "NA"]
 VAL_FROM, TEST_FROM = pd.Timestamp("2024-04-01"), pd.Timestamp("2024-07-01")
 WIDTH, HEADS, LAYERS, PLACES, DROPOUT = 48, 4, 2, 64, 0.1
-EPOCHS, ACCUM, PEAK_LR, WEIGHT_DECAY, CLIP = 8, 3, 8e-3, 0.1, 0.5
+EPOCHS, ACCUM, PEAK_LR, WEIGHT_DECAY, CLIP = 10, 3, 8e-3, 0.1, 0.5
 
 torch.manual_seed(SEED)
 torch.set_num_threads(1)
@@ -150,7 +150,7 @@ fig.tight_layout()
 from scipy.optimize import quadratic_assignment
 from scipy.sparse.csgraph import connected_components
 
-MIN_COPY, KEPT, LIKELY, STARTS = 60, 0.6, 0.01, 20
+MIN_COPY, KEPT, LIKELY, STARTS = 60, 0.6, 0.012, 20
 # From a word of a copy to its next: the step in the original, and its probability. Or else a jump
 # to any of its words, since pieces may have changed places.
 STEPS, JUMP = {1: 0.81, 2: 0.06, -1: 0.03}, 0.1

@@ -41,8 +41,10 @@ MANY = Stretches(least=3, most=3, shortest=8, longest=20)
 FEW = Stretches(least=1, most=2, shortest=5, longest=10)
 LARGE = 1000  # rows from which on a file has `MANY`
 MADE_FROM = "made from {}"
-# So many copies are named that were translated, and are in order; and so many that were not.
-NOTED = {"translated": 1, "not translated": 4}
+NOTED = 4  # copies of which remarks name the original, none of them translated
+# Chance that one more is named, which was translated, and is in order. In the other draws no remark
+# tells that there are such copies.
+TOLD = 0.4
 
 
 def draw_remarks(rng: np.random.Generator, rows: int) -> list[str]:
@@ -76,15 +78,11 @@ def _draw_stretches(rng: np.random.Generator, kind: Stretches, rows: int) -> lis
 
 
 def with_notes(rng: np.random.Generator, table: pd.DataFrame) -> pd.Series[str]:
-    """The remarks, of which a few that were empty name the original of a copy: it is how those can
-    be told that share no words with it."""
+    """The remarks, of which a few that were empty name the original of a copy."""
     remark = table[COLUMN].copy()
     free = table[table["edited"] & (remark == "")]
-    plain, translated = (
-        free[~free["translated"]],
-        free[free["translated"] & (free["order"] == Order.IN_ORDER)],
-    )
-    for group, kind in ((plain, "not translated"), (translated, "translated")):
-        chosen = group.sample(min(NOTED[kind], len(group)), random_state=rng)
+    told = free["translated"] & (free["order"] == Order.IN_ORDER)
+    for group, count in ((free[~free["translated"]], NOTED), (free[told], rng.random() < TOLD)):
+        chosen = group.sample(min(int(count), len(group)), random_state=rng)
         remark[chosen.index] = [MADE_FROM.format(doc_id) for doc_id in chosen["original"]]
     return remark

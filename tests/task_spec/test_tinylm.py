@@ -49,6 +49,7 @@ from task_spec.tinylm.language import (
     readings,
 )
 from task_spec.tinylm.prefixes import draw_prefixes
+from task_spec.tinylm.remarks import NOTED
 from task_spec.tinylm.translation import translations
 from task_spec.tinylm.worlds import edited_copies, garbled_documents
 from task_spec.variant import Variant
@@ -586,15 +587,18 @@ def test_the_same_share_of_edited_copies_has_each_order_in_every_draw(size, nois
     assert not table.loc[~table["edited"], ["unaccented", "translated"]].any(axis=None)
 
 
-@pytest.mark.parametrize("size", [FULL, SMALL])
-def test_remarks_name_the_originals_of_copies_of_which_one_was_translated(size):
-    for seed in range(40, 44):
-        table = draw_corpus(seed, 0.95, size).table
+def test_remarks_name_the_originals_of_copies_and_in_some_draws_of_a_translated_one():
+    told = []
+    for seed in range(40, 60):
+        table = draw_corpus(seed, 0.95, SMALL).table
         noted = table[table["remark"].str.startswith("made from ")]
         assert (noted["remark"].str.split(" ").str[-1] == noted["original"]).all()
         assert noted["edited"].all()
         assert (noted.loc[noted["translated"], "order"] == Order.IN_ORDER).all()
-        assert (noted["translated"].sum(), len(noted)) == (1, 5)
+        assert (~noted["translated"]).sum() == NOTED
+        told.append(int(noted["translated"].sum()))
+    assert set(told) == {0, 1}
+    assert 4 <= sum(told) <= 12  # TOLD says 8
 
 
 def test_a_translated_copy_shares_no_word_with_its_original():
