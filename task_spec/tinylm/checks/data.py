@@ -12,11 +12,11 @@ from task_spec.tinylm.checks.worlds_of import ALL, FULL, PARTS, claimed, spelt, 
 
 check = Checks()
 declare_interface(check, FULL)
-# At noise 0.95 the reference, whose odds are the notebook's, finds 96% of the copies of full draws,
-# with a standard deviation of 2%, and leaves out 0.5% of the others, give or take 0.4%. Where
-# accents count it finds 65% (3%), where nothing is translated 72% (2%), and where nothing is read
-# down columns 75% (4%). In small draws no dictionary can be learnt: there only the others count.
-MIN_RECALL, MAX_OTHERS = 0.85, 0.03
+# At noise 0.95 the notebook finds 98% of the copies of full draws, with a standard deviation of 2%,
+# and leaves out 1% of the others, give or take 0.5%. Where accents count it finds 67% (3%), where
+# nothing is translated 76% (2%), and where nothing is read down columns 70% (4%). In small draws no
+# dictionary can be learnt: there only the others count.
+MIN_RECALL, MAX_OTHERS = 0.85, 0.04
 
 
 def _nfc(text: str) -> str:
