@@ -47,9 +47,14 @@ def read_source(path: Path) -> NotebookNode:
     return copy.deepcopy(_parsed(path))
 
 
+def cell_text(path: Path, cell: str) -> str:
+    """The whole text of a cell."""
+    return next(str(c.source) for c in _parsed(path).cells if c.id == cell)
+
+
 def functions(path: Path, cell: str, first: str, last: str) -> str:
     """The text of a cell from the definition of one function to the end of another."""
-    source = next(c.source for c in _parsed(path).cells if c.id == cell)
+    source = cell_text(path, cell)
     lines = {
         node.name: (node.lineno, node.end_lineno or node.lineno)
         for node in ast.parse(source).body

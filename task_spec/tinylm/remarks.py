@@ -82,7 +82,8 @@ def with_notes(rng: np.random.Generator, table: pd.DataFrame) -> pd.Series[str]:
     remark = table[COLUMN].copy()
     free = table[table["edited"] & (remark == "")]
     told = free["translated"] & (free["order"] == Order.IN_ORDER)
-    for group, count in ((free[~free["translated"]], NOTED), (free[told], rng.random() < TOLD)):
-        chosen = group.sample(min(int(count), len(group)), random_state=rng)
+    more = int(rng.random() < TOLD)
+    for group, count in ((free[~free["translated"]], NOTED), (free[told], more)):
+        chosen = group.sample(min(count, len(group)), random_state=rng)
         remark[chosen.index] = [MADE_FROM.format(doc_id) for doc_id in chosen["original"]]
     return remark

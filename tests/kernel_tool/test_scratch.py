@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.kernel_tool.test_launch import soon
+
 ROOT = Path(__file__).parents[2]
 # Killed when what makes the folder has started and cannot have told of it yet.
 AT_ONCE = """
@@ -56,7 +58,4 @@ def test_a_killed_process_leaves_no_folder(code):
         )
         assert killed.returncode == -signal.SIGKILL
         time.sleep(1)  # what makes the folder may not have come to it yet
-        deadline = time.monotonic() + 60
-        while any(Path(name).iterdir()) and time.monotonic() < deadline:
-            time.sleep(0.2)
-        assert list(Path(name).iterdir()) == []
+        assert soon(lambda: not any(Path(name).iterdir()), 60)

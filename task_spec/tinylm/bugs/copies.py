@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from task_spec.model import Bug, Ceiling, Edit, Kind, Repair, Rows
-from task_spec.source import functions
+from task_spec.source import cell_text
 from task_spec.tinylm.ceiling import MIN_PRECISION, MIN_RECALL
 from task_spec.tinylm.seams import SOURCE
 from task_spec.tinylm.worlds import edited_copies
 
-_DETECTOR = (
-    "from scipy.optimize import quadratic_assignment\n"
-    "from scipy.sparse.csgraph import connected_components\n\n"
-    "MIN_COPY, KEPT, LIKELY, STARTS = 60, 0.6, 0.012, 20\n"
-    "# From a word of a copy to its next: the step in the original, and its probability. Or else a jump\n"
-    "# to any of its words, since pieces may have changed places.\n"
-    "STEPS, JUMP = {1: 0.81, 2: 0.06, -1: 0.03}, 0.1\n\n\n"
-) + functions(SOURCE, "copies", "follower_chances", "copy_odds")
+_DETECTOR = cell_text(SOURCE, "copies")
 
 
 def _detector(body: str, imports: str = "") -> tuple[Edit, ...]:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from task_spec.model import Bug, Ceiling, Edit, Kind, Repair, Rows
-from task_spec.source import functions
+from task_spec.source import cell_text
 from task_spec.tinylm.garbled_ceiling import MIN_PRECISION, MIN_RECALL
 from task_spec.tinylm.seams import SOURCE
 from task_spec.tinylm.worlds import garbled_documents
 
-_DETECTOR = (
-    "from scipy.sparse.csgraph import connected_components\n\n"
-    "MIN_GARBLED, MIN_STRETCH, SHARE, PRIOR = 12, 5, 0.06, 10.0\n\n\n"
-) + functions(SOURCE, "garbled", "count_transitions", "find_garbled")
+_DETECTOR = cell_text(SOURCE, "garbled")
 _SUMMED = (
     "    total = np.concatenate([[0.0, 0.0], np.cumsum(odds)])\n"
     "    first, last = np.triu_indices(words, MIN_STRETCH - 1)\n"
