@@ -32,6 +32,7 @@ def test_make_targets_of_the_readme_are_run_by_ci():
     assert set(made) <= set(ci)
 
 
+@pytest.mark.long
 @pytest.mark.matrix
 def test_every_other_command_works_in_the_order_of_the_readme(tmp_path):
     (tmp_path / ".venv").symlink_to(sys.prefix)

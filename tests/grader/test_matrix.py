@@ -7,6 +7,7 @@ from task_spec.registry import TASKS
 from tests.grader.test_validate import validated, wrong
 
 
+@pytest.mark.long
 @pytest.mark.matrix
 @pytest.mark.parametrize("name", sorted(TASKS))
 async def test_a_bug_left_in_alone_fails_on_its_own_clause(name):

@@ -149,6 +149,7 @@ def transcripts_of_played(out: Path) -> dict[str, str]:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.matrix
 def test_killed_fifty_times_a_run_loses_and_repeats_nothing(tmp_path):
     out, rng, kills, most = tmp_path / "run", random.Random(7), 0, 5_000
@@ -187,6 +188,7 @@ def test_killed_fifty_times_a_run_loses_and_repeats_nothing(tmp_path):
     assert summary["repeated"] > 0
 
 
+@pytest.mark.long
 @pytest.mark.matrix
 def test_killed_while_it_grades_a_run_grades_again_and_plays_nothing_again(tmp_path):
     out = tmp_path / "run"

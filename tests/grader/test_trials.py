@@ -51,6 +51,7 @@ def lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+@pytest.mark.long
 @pytest.mark.matrix
 def test_oracle_passes_and_leaves_a_complete_record(tmp_path):
     out = tmp_path / "run"
@@ -93,6 +94,7 @@ def test_half_a_solution_fails_for_its_reason(agent, reason, tmp_path):
     assert summary["failure_reasons"] == {reason: 1}
 
 
+@pytest.mark.long
 @pytest.mark.matrix
 def test_the_same_seed_gives_the_same_verdicts_to_the_last_digit(tmp_path):
     verdicts = []

@@ -21,7 +21,7 @@ from kernel_tool.sandbox.tier import CONFINING, Tier
 from kernel_tool.session import Limits, Session, SubmitTool
 from tests.tiers import available
 
-pytestmark = pytest.mark.matrix
+pytestmark = [pytest.mark.matrix, pytest.mark.long]
 ROOT = Path(__file__).parents[2]
 EPISODES, KILLED = 180, 20
 NOTEBOOK = ROOT / "notebooks" / "transits" / "transits.ipynb"

@@ -41,6 +41,7 @@ def start(folder: Path, *options: str) -> Path:
     return folder_of_it
 
 
+@pytest.mark.long
 @pytest.mark.matrix
 def test_an_episode_from_start_to_verdict(tmp_path):
     done = play(tmp_path, "start", "--agent", "me", "--model", "mine", "--out", "runs/one")
@@ -79,6 +80,7 @@ def test_an_episode_from_start_to_verdict(tmp_path):
     assert (config.agent, config.model) == ("me", "mine")
 
 
+@pytest.mark.long
 @pytest.mark.matrix
 def test_trials_are_added_to_a_run_and_others_refused(tmp_path):
     first, second = start(tmp_path, "--out", "run"), start(tmp_path, "--out", "run")

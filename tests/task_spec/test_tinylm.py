@@ -715,6 +715,7 @@ def test_a_garbled_text_does_not_vouch_for_itself(garbled_cell):
     assert summed_stretches(texts, training)[-1]
 
 
+@pytest.mark.long
 @pytest.mark.matrix
 def test_the_reference_for_garbled_documents_reaches_what_the_card_says():
     stated = TASK.bug("garbled_words").rows.ceiling[4]
