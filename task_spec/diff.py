@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 
 from nbformat import NotebookNode
 
 from task_spec.model import Bug, Task
-from task_spec.source import apply_edits, read_source
+from task_spec.source import apply_edits, definitions, read_source
 
 _LONGEST, _SHOWN = 6, 2  # removed lines in a row that a brief diff has; of more it shows the first
 
@@ -49,18 +48,31 @@ def plant_diff(task: Task, bug: Bug) -> str:
 
 
 def brief_diff(task: Task, bug: Bug) -> str:
-    """What a bug changes, for a reader in haste: a line of context, and of many removed lines in a
-    row the first two. The correct notebook has them all."""
-    shown: list[str] = []
-    for cell, lines in _cell_diffs(*_planted(task, bug), 1):
-        for kind, run in groupby(lines[2:], lambda line: line[0]):
-            shown.extend(_folded(cell, kind, [*run]))
-    return "\n".join(shown)
+    """What a bug changes, for a reader in haste: each hunk by its cell, line and function, with no
+    context but between changes; of many removed lines in a row the first two. The correct notebook
+    has them all."""
+    before, after = _planted(task, bug)
+    pairs = zip(before.cells, after.cells, strict=True)
+    return "\n".join(line for a, b in pairs for line in _brief(a.id, a.source, b.source))
 
 
-def _folded(cell: str, kind: str, lines: Sequence[str]) -> list[str]:
-    if kind == "@":
-        return [f"@@ cell {cell}, line {line.split()[1][1:].split(',')[0]} @@" for line in lines]
-    if kind == "-" and len(lines) > _LONGEST:
-        return [*lines[:_SHOWN], f"- … and {len(lines) - _SHOWN} lines more"]
-    return [*lines]
+def _brief(cell: str, before: str, after: str) -> Iterator[str]:
+    old, new = before.splitlines(), after.splitlines()
+    for group in difflib.SequenceMatcher(None, old, new).get_grouped_opcodes(1):
+        changes = group[group[0][0] == "equal" : len(group) - (group[-1][0] == "equal")]
+        line = changes[0][1] + 1
+        inside = ".".join(name for name, a, b in definitions(before) if a <= line <= b)
+        yield f"@@ cell {cell}, line {line}{inside and f', in {inside}'} @@"
+        for tag, a, b, c, d in changes:
+            if tag == "equal":
+                yield from (f" {text}" for text in old[a:b])
+            else:
+                yield from _folded(old[a:b])
+                yield from (f"+{text}" for text in new[c:d])
+
+
+def _folded(removed: Sequence[str]) -> Iterator[str]:
+    shown = removed if len(removed) <= _LONGEST else removed[:_SHOWN]
+    yield from (f"-{text}" for text in shown)
+    if len(shown) < len(removed):
+        yield f"- … and {len(removed) - len(shown)} lines more"

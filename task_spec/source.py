@@ -63,6 +63,16 @@ def functions(path: Path, cell: str, first: str, last: str) -> str:
     return "".join(source.splitlines(keepends=True)[lines[first][0] - 1 : lines[last][1]])
 
 
+def definitions(source: str) -> list[tuple[str, int, int]]:
+    """(name, first line, last line) of every function and class, inner ones after outer ones."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            found.append((node.name, first, node.end_lineno or node.lineno))
+    return found
+
+
 def clauses_of(protocol: str) -> Iterator[tuple[str, str, str]]:
     """(id, title, text) of each clause of a protocol cell."""
     for match in _CLAUSE.finditer(protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from task_spec.model import Bug, Draw, Edit, Task
-from task_spec.source import apply_edits, read_source
+from task_spec.source import apply_edits, definitions, read_source
 
 
 @dataclass(frozen=True)
@@ -65,26 +64,16 @@ def _lines_of(source: str, text: str) -> tuple[int, int]:
     return first, first + text.rstrip("\n").count("\n")
 
 
-def _definitions(source: str) -> list[tuple[str, int, int]]:
-    """(name, first line, last line) of every function and class, inner ones after outer ones."""
-    found = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-            found.append((node.name, first, node.end_lineno or node.lineno))
-    return found
-
-
 def _enclosing(source: str, lines: tuple[int, int]) -> tuple[int, int]:
     """The outermost definition around some lines, or the lines and their neighbours."""
-    for _, first, last in _definitions(source):
+    for _, first, last in definitions(source):
         if first <= lines[0] and lines[1] <= last:
             return first, last
     return max(1, lines[0] - 1), min(lines[1] + 1, len(source.splitlines()))
 
 
 def _function(source: str, name: str) -> tuple[int, int]:
-    for found, first, last in _definitions(source):
+    for found, first, last in definitions(source):
         if found == name:
             return first, last
     raise ValueError(f"no definition of {name!r} in the cell")
