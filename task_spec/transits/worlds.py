@@ -67,7 +67,7 @@ def worlds(published: Draw, seed: int) -> tuple[World, ...]:
             survey = _draw(draws[4], SMALL, noise=noise)
             if flipped:
                 survey = _with_planets_in_test(survey, earlier["small"])
-            hidden = _hidden(draws[5], 60, noise)
+            hidden = _hidden(draws[5], 100, noise, reobserved=0.9)
             reordered = None if flipped else hidden.in_another_order(draws[5])
             return _stage(folder, draws[5], survey, hidden, reordered)
 
@@ -105,9 +105,9 @@ def _prelude(rigged: tuple[float, ...] | None = None) -> str:
     )
 
 
-def _hidden(seed: int, stars: int, noise: float) -> Survey:
-    """Half of the stars are seen twice, so that a leak by position has many chances to show."""
-    return _draw(seed, stars, noise=noise, reobserved=0.5, misplaced=False)
+def _hidden(seed: int, stars: int, noise: float, reobserved: float = 0.5) -> Survey:
+    """So many of the stars are seen twice that a leak by position has many chances to show."""
+    return _draw(seed, stars, noise=noise, reobserved=reobserved, misplaced=False)
 
 
 def _stage(
