@@ -20,7 +20,8 @@
 #   split: word for word copies of it, and edited ones, however they were edited. Copies have at
 #   least 60 characters as P2 counts them. No detector is perfect: in a corpus of full size
 #   at least 85% of all copies are left out as `copy`, and in any at most 4% of the other val and
-#   test documents are taken for copies. All training documents stay, but for those of P19.
+#   test documents, garbled ones not counted, are taken for copies. All training documents stay, but
+#   for those of P19.
 # - **P5 Vocabulary.** The vocabulary holds the words that occur in the documents of train, and no
 #   others. Any other word is the unknown mark.
 # - **P6 Batches.** A document of n words has n+1 inputs, the mark of its source and its words, and
@@ -56,9 +57,9 @@
 #   more consecutive words stands in random order, which no rule brings back; no word is changed,
 #   lost or added. They have at least 12 words, and are neither copies (P4) nor originals of copies.
 #   Garbled documents belong to no split. What is garbled is judged by training documents. In a
-#   corpus of full size, at least 75% of the garbled documents are left out, and at most 1.5% of the
-#   documents that are neither garbled nor copies are taken for garbled; in a smaller one this is
-#   not looked at.
+#   corpus of full size, at least 75% of the garbled documents are left out, as `garbled` or as
+#   `copy`, and at most 1.5% of the documents that are neither garbled nor copies are taken for
+#   garbled; in a smaller one this is not looked at.
 
 # %% id="setup"
 import copy

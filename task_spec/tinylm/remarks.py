@@ -42,7 +42,7 @@ FEW = Stretches(least=1, most=2, shortest=5, longest=10)
 LARGE = 1000  # rows from which on a file has `MANY`
 MADE_FROM = "made from {}"
 # Copies of which a remark names the original, by whether they were translated. The one that was is
-# in order: who wonders at it learns that there are such copies.
+# rearranged, too: it tells that there are such copies, but not which word is which.
 NOTED = {False: 4, True: 1}
 
 
@@ -82,7 +82,7 @@ def with_notes(rng: np.random.Generator, table: pd.DataFrame) -> pd.Series[str]:
     free = table[table["edited"] & (remark == "")]
     groups = {
         False: ~free["translated"],
-        True: free["translated"] & (free["order"] == Order.IN_ORDER),
+        True: free["translated"] & (free["order"] == Order.REARRANGED),
     }
     for translated, count in NOTED.items():
         group = free[groups[translated]]

@@ -593,7 +593,7 @@ def test_remarks_name_the_originals_of_copies_one_of_them_translated():
         noted = table[table["remark"].str.startswith("made from ")]
         assert (noted["remark"].str.split(" ").str[-1] == noted["original"]).all()
         assert noted["edited"].all()
-        assert (noted.loc[noted["translated"], "order"] == Order.IN_ORDER).all()
+        assert (noted.loc[noted["translated"], "order"] == Order.REARRANGED).all()
         assert noted["translated"].value_counts().to_dict() == NOTED
 
 

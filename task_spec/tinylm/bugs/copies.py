@@ -265,7 +265,8 @@ COPIES_EXACT = Bug(
     ),
     rows=Rows(
         meaning="the `doc_id` of documents received from April 2024 on that were made by editing a "
-        "training document (one with the very words of a training document is not listed)",
+        "training document (one whose text, in normal form C, is that of a training document is not "
+        "listed)",
         size=1,
         min_precision=MIN_PRECISION,
         min_recall=MIN_RECALL,

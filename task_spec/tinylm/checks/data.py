@@ -71,7 +71,7 @@ def used(e: Evidence) -> Measurement:
     return none_of(off, "parts of the split that were not trained on or evaluated as they are")
 
 
-@check("P4.found", f"at least {MIN_RECALL:.0%} of the copies, as `copy`", FULL)
+@check("P4.found", f"at full size at least {MIN_RECALL:.0%} of the copies, as `copy`", FULL)
 def copies_found(e: Evidence) -> Measurement:
     """Documents that were left out as copies, among the copies that could be: of which copy and
     original are spelt as clause P2 says and neither was put into the wrong part, which clause P3

@@ -26,7 +26,7 @@ def _read_rightly(e: Evidence) -> pd.DataFrame:
     return truth_of(e).loc[ids].assign(called=[split[i] for i in ids])
 
 
-@check("P19.found", f"at least {MIN_RECALL:.0%} of the garbled documents", FULL)
+@check("P19.found", f"at full size at least {MIN_RECALL:.0%} of the garbled documents", FULL)
 def found(e: Evidence) -> Measurement:
     """Garbled documents that are in no split, whatever their part would be, among those that were
     read as clauses P1 and P2 say."""
@@ -39,7 +39,9 @@ def found(e: Evidence) -> Measurement:
 
 
 @check(
-    "P19.others", f"at most {MAX_OTHERS:.1%} of the documents that are whole, and no copies", FULL
+    "P19.others",
+    f"at full size at most {MAX_OTHERS:.1%} of the documents that are whole, and no copies",
+    FULL,
 )
 def others_kept(e: Evidence) -> Measurement:
     """Documents that are neither garbled nor copies and were taken for garbled all the same."""

@@ -49,11 +49,12 @@ def order(e: Evidence) -> Measurement:
 
 @check("P1.shares", "60, 20, 20% of the stars, each within 2 points", FULL)
 def shares(e: Evidence) -> Measurement:
-    """Guards against a split that avoids the leak by dropping or starving a part. A star counts
-    where its first curve is: whether all are there is for P1.stars and P17.joined to say."""
-    survey = e.truth.survey
-    part = survey.curves["curve_id"].map(e.claims["split"])
-    star = survey.curves["target_id"].map(survey.targets.set_index("target_id")["star"])
+    """Guards against a split that avoids the leak by dropping or starving a part. What is a star is
+    for P1.stars, P17.joined and P17.apart to say: here those of `stars_of_targets` count, each
+    where its first curve is."""
+    curves = e.truth.survey.curves
+    part = curves["curve_id"].map(e.claims["split"])
+    star = curves["target_id"].map(e.claims["stars"])
     share = part.groupby(star).first().value_counts() / star.nunique()
     off = max(abs(share.get(p, 0.0) - wanted) for p, wanted in SHARES.items())
     return at_most(float(off), 0.02, "largest deviation of a part's share of stars")
