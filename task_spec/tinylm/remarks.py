@@ -41,9 +41,10 @@ MANY = Stretches(least=3, most=3, shortest=8, longest=20)
 FEW = Stretches(least=1, most=2, shortest=5, longest=10)
 LARGE = 1000  # rows from which on a file has `MANY`
 MADE_FROM = "made from {}"
-# Copies of which a remark names the original, by whether they were translated. The one that was is
-# rearranged, too: it tells that there are such copies, but not which word is which.
-NOTED = {False: 4, True: 1}
+NOTED = 4  # copies of which remarks name the original, none of them translated
+# Chance that one more is named, which was translated, and rearranged. In the other draws no remark
+# tells that there are such copies.
+TOLD = 0.4
 
 
 def draw_remarks(rng: np.random.Generator, rows: int) -> list[str]:
@@ -80,12 +81,9 @@ def with_notes(rng: np.random.Generator, table: pd.DataFrame) -> pd.Series[str]:
     """The remarks, of which a few that were empty name the original of a copy."""
     remark = table[COLUMN].copy()
     free = table[table["edited"] & (remark == "")]
-    groups = {
-        False: ~free["translated"],
-        True: free["translated"] & (free["order"] == Order.REARRANGED),
-    }
-    for translated, count in NOTED.items():
-        group = free[groups[translated]]
+    told = free["translated"] & (free["order"] == Order.REARRANGED)
+    more = int(rng.random() < TOLD)
+    for group, count in ((free[~free["translated"]], NOTED), (free[told], more)):
         chosen = group.sample(min(count, len(group)), random_state=rng)
         remark[chosen.index] = [MADE_FROM.format(doc_id) for doc_id in chosen["original"]]
     return remark

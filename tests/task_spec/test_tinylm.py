@@ -587,14 +587,18 @@ def test_the_same_share_of_edited_copies_has_each_order_in_every_draw(size, nois
     assert not table.loc[~table["edited"], ["unaccented", "translated"]].any(axis=None)
 
 
-def test_remarks_name_the_originals_of_copies_one_of_them_translated():
+def test_remarks_name_the_originals_of_copies_and_in_some_draws_of_a_translated_one():
+    told = []
     for seed in range(40, 60):
         table = draw_corpus(seed, 0.95, SMALL).table
         noted = table[table["remark"].str.startswith("made from ")]
         assert (noted["remark"].str.split(" ").str[-1] == noted["original"]).all()
         assert noted["edited"].all()
         assert (noted.loc[noted["translated"], "order"] == Order.REARRANGED).all()
-        assert noted["translated"].value_counts().to_dict() == NOTED
+        assert (~noted["translated"]).sum() == NOTED
+        told.append(int(noted["translated"].sum()))
+    assert set(told) == {0, 1}
+    assert 4 <= sum(told) <= 12  # TOLD says 8
 
 
 def test_a_translated_copy_shares_no_word_with_its_original():
