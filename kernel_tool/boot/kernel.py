@@ -55,7 +55,9 @@ def settle(environment: dict[str, str], folder: str, threads: int) -> None:
     tempfile.tempdir = None  # it may have been asked for, and remembers
     random.seed()
     if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed()
+        # Not `seed()`: scipy warns of a generator that the user seems to have seeded.
+        numpy_random = sys.modules["numpy"].random
+        numpy_random.set_bit_generator(numpy_random.MT19937())
     if "torch" in sys.modules:
         sys.modules["torch"].seed()
         sys.modules["torch"].set_num_threads(threads)

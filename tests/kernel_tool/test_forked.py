@@ -46,6 +46,8 @@ print(json.dumps({
     'dtype': str(torch.get_default_dtype()),
     'handlers': [str(signal.getsignal(n)) for n in (2, 13, 15, 17, 25)],
     'blocked': [int(n) for n in signal.pthread_sigmask(signal.SIG_BLOCK, [])],
+    # By this scipy knows a generator that was seeded, and warns of it.
+    'seeded': numpy.random.mtrand._rand._bit_generator._seed_seq is None,
     'open': len(os.listdir('/proc/self/fd')) < 100, 'errors': numpy.geterr(), 'main': __name__,
     'ours': [name for name in sys.modules if name.split('.')[0] in ('kernel_tool', 'grader')],
 }))
