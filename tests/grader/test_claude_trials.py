@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from grader.agents.scripted import oracle
 from tests.agents.stand_in import KEY, MODEL, StandIn, episode
 from tests.agents.stand_in_replies import Fault, Reply, call, text, thinking
@@ -26,6 +28,7 @@ def _play(out, *steps, **options):
         return done, server.requests
 
 
+@pytest.mark.matrix
 def test_a_model_that_repairs_and_reports_passes(tmp_path):
     out = tmp_path / "run"
     done, requests = _play(
