@@ -15,16 +15,11 @@ _LONGEST, _SHOWN = 6, 2  # removed lines in a row that a brief diff has; of more
 
 def notebook_diff(before: NotebookNode, after: NotebookNode, context: int = 2) -> str:
     """Changed cells as unified diffs, each headed by its cell id."""
-    return "\n".join(line for _, lines in _cell_diffs(before, after, context) for line in lines)
-
-
-def _cell_diffs(
-    before: NotebookNode, after: NotebookNode, context: int
-) -> Iterator[tuple[str, list[str]]]:
-    """Ids of the changed cells, and the lines of their diffs."""
     new = {cell.id: cell.source for cell in after.cells}
-    for cell in before.cells:
-        lines = difflib.unified_diff(
+    return "\n".join(
+        line
+        for cell in before.cells
+        for line in difflib.unified_diff(
             cell.source.splitlines(),
             new.get(cell.id, "").splitlines(),
             f"cell {cell.id}",
@@ -32,7 +27,7 @@ def _cell_diffs(
             n=context,
             lineterm="",
         )
-        yield cell.id, [*lines]
+    )
 
 
 def _planted(task: Task, bug: Bug) -> tuple[NotebookNode, NotebookNode]:

@@ -430,18 +430,18 @@ def test_reference_detector_weakens_with_noise():
     assert easy.reached == 1
 
 
-BUT_ONE_KIND = {"without jumps", "never down", "never translated", "as spelt"}
-
-
-@pytest.mark.parametrize(
-    ("level", "others"),
-    [("extreme", set(DETECTORS) - {"reference"} - BUT_ONE_KIND), ("standard", BUT_ONE_KIND)],
-)
-def test_the_reference_clears_the_bounds_and_no_other_detector_does(level, others):
-    """Who knows all kinds of edited copies but one misses these at the default level already."""
-    draws = [Draw(9, TASK.level(level).noise)]
+def test_the_reference_clears_the_bounds_at_the_hardest_level_and_no_other_detector_does():
+    draws = [Draw(9, TASK.level("extreme").noise)]
     assert ceiling(draws)[0].reached == 1
-    for detector in others:
+    for detector in set(DETECTORS) - {"reference"}:
+        assert ceiling(draws, detector)[0].reached == 0, detector
+
+
+@pytest.mark.matrix
+def test_who_knows_all_edited_copies_but_those_of_one_kind_misses_these_at_the_default_level_too():
+    draws = [Draw(9, TASK.level("standard").noise)]
+    assert ceiling(draws)[0].reached == 1
+    for detector in ("without jumps", "never down", "never translated", "as spelt"):
         assert ceiling(draws, detector)[0].reached == 0, detector
 
 
@@ -519,12 +519,13 @@ def test_a_document_is_in_one_language_and_as_likely_in_the_other(grammar):
 
 
 def test_all_translations_are_found_by_the_words_around_them(copies_cell):
-    corpus = draw_corpus(18, 0.95)
-    texts = corpus.table.loc[corpus.table["part"] == "train", "clean"]
-    found = copies_cell["find_translations"](texts)
-    assert found == translations(texts.tolist())
-    assert len(found) == len(corpus.grammar.lexicon) // 2
-    assert all(corpus.grammar.translations[word] == other for word, other in found.items())
+    for seed in (18, 19):
+        corpus = draw_corpus(seed, 0.95)
+        texts = corpus.table.loc[corpus.table["part"] == "train", "clean"]
+        found = copies_cell["find_translations"](texts)
+        assert found == translations(texts.tolist())
+        assert len(found) == len(corpus.grammar.lexicon) // 2
+        assert all(corpus.grammar.translations[word] == other for word, other in found.items())
 
 
 def test_texts_of_one_language_have_no_translations(copies_cell):
@@ -724,7 +725,7 @@ def test_a_garbled_text_does_not_vouch_for_itself(garbled_cell):
 @pytest.mark.matrix
 def test_the_reference_for_garbled_documents_reaches_what_the_card_says():
     stated = TASK.bug("garbled_words").rows.ceiling[4]
-    (found,) = garbled_ceiling([Draw(seed, stated.noise) for seed in range(1000, 1004)])
+    (found,) = garbled_ceiling([Draw(seed, stated.noise) for seed in range(1000, 1008)])
     assert found.precision == pytest.approx(stated.precision, abs=0.03)
     assert found.recall == pytest.approx(stated.recall, abs=0.03)
-    assert found.reached >= 3
+    assert found.reached >= 7
