@@ -8,7 +8,7 @@ from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
-from grader.agents.claude import DEFAULT_MODEL
+from grader.agents.pricing import DEFAULT_MODEL
 from grader.agents.scripted import PLANS
 from grader.records import RunConfig, digest
 from grader.run_folder import FREE, Run, read_run

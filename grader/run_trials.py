@@ -6,13 +6,13 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 
 from grader.agents.base import Agent, AgentError
-from grader.agents.claude import DEFAULT_MODEL, ClaudeAgent
+from grader.agents.pricing import DEFAULT_MODEL
 from grader.agents.scripted import PLANS, apprentice_rate, scripted_agent
 from grader.agents.spending import Purse
 from grader.display import Bars, Follower, Lines
@@ -41,6 +41,9 @@ from grader.tables import print_summary, result_line
 from grader.trials import MakeAgent, Plan, run_trials
 from task_spec.cli import Failure, defaulted, run, variant_of, variant_options, variant_seed_option
 from task_spec.variant import Variant
+
+if TYPE_CHECKING:
+    from grader.agents.claude import ClaudeAgent
 
 UNFINISHED = 3  # exit status of a run that stopped before its trials were done
 _NO_MODEL = (
@@ -145,10 +148,17 @@ def main(context: click.Context, /, **options: Any) -> None:
     sys.exit(_run(plan, config, folder, options))
 
 
+def _claude(model: str, purse: Purse | None) -> ClaudeAgent:
+    # Imported when it is needed: the SDK takes a second, which every script would wait for.
+    from grader.agents.claude import ClaudeAgent
+
+    return ClaudeAgent(model, purse=purse)
+
+
 async def _preflight(config: RunConfig) -> None:
     if config.model is None:
         return
-    agent = ClaudeAgent(config.model, purse=_purse(config))
+    agent = _claude(config.model, _purse(config))
     try:
         await agent.preflight()
     finally:
@@ -173,7 +183,7 @@ def _purse(config: RunConfig, attempts: Sequence[Trial] = ()) -> Purse | None:
 def _maker(config: RunConfig, variant: Variant, purse: Purse | None) -> MakeAgent:
     def make(seed: int) -> Agent:
         if config.model is not None:
-            return ClaudeAgent(config.model, purse=purse)
+            return _claude(config.model, purse)
         return scripted_agent(config.agent, variant, seed)
 
     return make

@@ -23,10 +23,9 @@ from grader.agents.api_errors import (
 from grader.agents.base import AgentError, Results, ToolCall, Turn, Usage
 from grader.agents.conversation import Conversation, has_objects_only
 from grader.agents.metering import Meter, most_tokens, usage_of
-from grader.agents.pricing import Price, cost, price_of
+from grader.agents.pricing import DEFAULT_MODEL, Price, cost, price_of
 from grader.agents.spending import Charge, Purse
 
-DEFAULT_MODEL = "claude-opus-5-5"
 MAX_TOKENS = 64_000
 MAX_RETRIES = 8
 MAX_CONTINUATIONS = 4

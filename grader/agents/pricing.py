@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from grader.agents.base import Usage
 
+DEFAULT_MODEL = "claude-opus-5-5"
 LOOKED_UP = "2026-11-24"
 SOURCE = "https://platform.claude.com/docs/en/about-claude/pricing"
 

@@ -16,13 +16,12 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from task_spec.model import Ceiling, Draw
 from task_spec.rows import RowScore, ceilings
-from task_spec.tinylm.copying import MIN_CHARACTERS, Order
+from task_spec.tinylm.copying import MIN_CHARACTERS, MIN_PRECISION, MIN_RECALL, Order
 from task_spec.tinylm.garbling import TURNED_BACK
 from task_spec.tinylm.grammar import translate, without_accents
 from task_spec.tinylm.language import draw_corpus
 from task_spec.tinylm.translation import translations
 
-MIN_PRECISION, MIN_RECALL = 0.85, 0.85
 Detector = Callable[[Sequence[str], Sequence[str]], list[bool]]
 Floats = np.ndarray[Any, Any]
 GAP = 2  # places behind each training text that no path may enter, as many as its longest step

@@ -24,6 +24,7 @@ import numpy as np
 
 from task_spec.tinylm.grammar import Floats, Grammar, translate, without_accents
 
+MIN_PRECISION, MIN_RECALL = 0.85, 0.85  # of the rows that a report names
 MIN_CHARACTERS = 60  # a shorter document is no copy: short texts repeat by chance
 MIN_PIECE = 4  # [words] of a copy that is rearranged
 

@@ -20,10 +20,15 @@ from task_spec.model import Ceiling, Draw
 from task_spec.rows import RowScore, ceilings
 from task_spec.tinylm.ceiling import summed_paths
 from task_spec.tinylm.copying import MIN_CHARACTERS, Order
-from task_spec.tinylm.garbling import MIN_STRETCH, MIN_WORDS, TURNED_BACK
+from task_spec.tinylm.garbling import (
+    MIN_PRECISION,
+    MIN_RECALL,
+    MIN_STRETCH,
+    MIN_WORDS,
+    TURNED_BACK,
+)
 from task_spec.tinylm.language import draw_corpus
 
-MIN_PRECISION, MIN_RECALL = 0.8, 0.8
 PRIOR = 10.0  # transitions that follow the words' own frequencies, added to those of each word
 SHARE = 0.06  # of documents that are garbled, as P19 says
 Detector = Callable[[Sequence[str], Sequence[bool]], list[bool]]

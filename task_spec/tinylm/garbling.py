@@ -12,6 +12,7 @@ import numpy as np
 
 from task_spec.tinylm.copying import Order, across_columns, down_columns
 
+MIN_PRECISION, MIN_RECALL = 0.8, 0.8  # of the rows that a report names
 MIN_WORDS = 12  # a shorter document is not garbled: too little would be seen of it
 MIN_STRETCH = 5  # [words]
 _TRIES = 20

@@ -13,6 +13,7 @@ from scipy.signal import lfilter
 from scipy.special import gammainc, gammaincinv
 
 CADENCES_A_DAY = 48
+MIN_PRECISION, MIN_RECALL = 0.9, 0.9  # of the pairs that a report names
 BANDS = ("W", "NA", "NB")
 NOISE = {"W": 1.0, "NA": 1.25, "NB": 1.4}
 ZERO_POINT = 25.0

@@ -17,11 +17,10 @@ from scipy.special import ndtri
 
 from task_spec.model import Ceiling, Draw, Row
 from task_spec.rows import RowScore, ceilings
-from task_spec.transits.curves import CADENCES_A_DAY, Timing
+from task_spec.transits.curves import CADENCES_A_DAY, MIN_PRECISION, MIN_RECALL, Timing
 from task_spec.transits.survey import Survey
 from task_spec.transits.worlds import published_survey
 
-MIN_PRECISION, MIN_RECALL = 0.9, 0.9
 BOTH_WAYS = (False, True)  # as a curve stands, and turned round
 Floats = np.ndarray[Any, Any]
 Found = set[Row]

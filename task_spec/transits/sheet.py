@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+MIN_PRECISION, MIN_RECALL = 0.9, 0.9  # of the rows that a report names
 # The protocol says 20 to 40 rows of all of them.
 RUN_ROWS = (30, 40)  # of the run that slipped, and of the one that was copied across columns
 PAGE_ROWS = (20, 30)  # of either of two pages that changed places

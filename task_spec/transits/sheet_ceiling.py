@@ -14,11 +14,10 @@ import numpy as np
 
 from task_spec.model import Ceiling, Draw
 from task_spec.rows import RowScore, ceilings
-from task_spec.transits.sheet import WAYS, Way, down_a_row
+from task_spec.transits.sheet import MIN_PRECISION, MIN_RECALL, WAYS, Way, down_a_row
 from task_spec.transits.survey import magnitudes
 from task_spec.transits.worlds import published_survey
 
-MIN_PRECISION, MIN_RECALL = 0.9, 0.9
 LENGTHS = range(20, 41)  # rows of a run, as the protocol has it
 
 Floats = np.ndarray[Any, Any]

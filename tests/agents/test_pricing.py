@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from grader.agents.base import Usage
-from grader.agents.claude import DEFAULT_MODEL
-from grader.agents.pricing import PRICES, cost
+from grader.agents.pricing import DEFAULT_MODEL, PRICES, cost
 
 MILLION = 1_000_000
 

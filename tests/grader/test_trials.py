@@ -9,6 +9,7 @@ import time
 
 import psutil
 import pytest
+from click.testing import CliRunner
 
 from grader.agents.scripted import PLANS, apprentice_rate, scripted_agent
 from grader.run_trials import main
@@ -16,7 +17,9 @@ from grader.stats import p_in_band, rate, wilson
 from grader.transcript import read_transcript
 from grader.verdict import Verdict
 from task_spec import cli
+from task_spec.registry import TASKS
 from tests.grader.playing import DEFAULT
+from tests.grader.tiny_task import tiny_task
 
 SUMMARY_KEYS = {
     "task", "agent", "model", "seed", "trials", "passed", "pass_rate", "ci95", "band", "p_in_band",
@@ -51,13 +54,25 @@ def lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+def played_by_the_oracle(out) -> str:
+    """What a trial prints, with a seed."""
+    done = run("--agent", "oracle", "--trials", 1, "--seed", 5, "--out", out)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def the_verdict(out):
+    verdict = json.loads((out / "trial-000" / "verdict.json").read_text())
+    del verdict["seconds"], verdict["cpu_seconds"]
+    return verdict
+
+
 @pytest.mark.long
 @pytest.mark.matrix
-def test_oracle_passes_and_leaves_a_complete_record(tmp_path):
+def test_oracle_passes_and_leaves_the_same_complete_record_each_time(tmp_path):
     out = tmp_path / "run"
-    done = run("--agent", "oracle", "--trials", 1, "--out", out)
-    assert done.returncode == 0, done.stderr
-    assert "says nothing about a model" in " ".join(done.stdout.split())
+    told = played_by_the_oracle(out)
+    assert "says nothing about a model" in " ".join(told.split())
     summary = json.loads((out / "summary.json").read_text())
     assert set(summary) >= SUMMARY_KEYS
     assert (summary["trials"], summary["passed"], summary["tool_errors"]) == (1, 1, 0)
@@ -72,6 +87,9 @@ def test_oracle_passes_and_leaves_a_complete_record(tmp_path):
     assert pictures
     for name in ("broken.ipynb", "submission.ipynb", "bug_report.json", "planted.json"):
         assert (folder / name).stat().st_size > 0
+    # The same seed gives the same verdict, to the last digit.
+    played_by_the_oracle(tmp_path / "again")
+    assert the_verdict(tmp_path / "again") == the_verdict(out)
 
 
 def test_nop_hands_nothing_in(tmp_path):
@@ -82,30 +100,23 @@ def test_nop_hands_nothing_in(tmp_path):
     assert summary["pass_rate"] == 0
 
 
-@pytest.mark.matrix
 @pytest.mark.parametrize(
-    ("agent", "reason"),
-    [("reporter", "partial_fix"), ("fixer", "missed_bug"), ("spammer", "false_alarm")],
+    ("agent", "reasons"),
+    [
+        ("oracle", {}),
+        ("reporter", {"partial_fix": 1}),
+        ("fixer", {"missed_bug": 1}),
+        ("spammer", {"false_alarm": 1}),
+    ],
 )
-def test_half_a_solution_fails_for_its_reason(agent, reason, tmp_path):
-    done = run("--agent", agent, "--trials", 1, "--out", tmp_path / "run")
-    assert done.returncode == 0, done.stderr
-    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
-    assert summary["failure_reasons"] == {reason: 1}
-
-
-@pytest.mark.long
-@pytest.mark.matrix
-def test_the_same_seed_gives_the_same_verdicts_to_the_last_digit(tmp_path):
-    verdicts = []
-    for name in ("one", "two"):
-        run("--agent", "apprentice", "--trials", 1, "--seed", 5, "--out", tmp_path / name)
-        paths = sorted((tmp_path / name).glob("trial-*/verdict.json"))
-        verdicts.append([json.loads(path.read_text()) for path in paths])
-        for verdict in verdicts[-1]:
-            del verdict["seconds"], verdict["cpu_seconds"]
-    assert len(verdicts[0]) == 1
-    assert verdicts[0] == verdicts[1]
+def test_half_a_solution_fails_for_its_reason(agent, reasons, tmp_path, monkeypatch):
+    monkeypatch.setitem(TASKS, "tiny", tiny_task(tmp_path))
+    out = tmp_path / "run"
+    options = ["--task", "tiny", "--level", "easy", "--agent", agent, "--trials", "1"]
+    done = CliRunner().invoke(main, [*options, "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    summary = json.loads((out / "summary.json").read_text())
+    assert (summary["trials"], summary["failure_reasons"]) == (1, reasons)
 
 
 def test_ctrl_c_leaves_a_usable_folder_and_no_kernel(tmp_path):

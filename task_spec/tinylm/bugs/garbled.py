@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from task_spec.model import Bug, Ceiling, Edit, Kind, Repair, Rows
 from task_spec.source import cell_text
-from task_spec.tinylm.garbled_ceiling import MIN_PRECISION, MIN_RECALL
+from task_spec.tinylm.garbling import MIN_PRECISION, MIN_RECALL
 from task_spec.tinylm.seams import SOURCE
 from task_spec.tinylm.worlds import garbled_documents
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from task_spec.model import Bug, Ceiling, Draw, Edit, Kind, Repair, Row, Rows
 from task_spec.source import functions
-from task_spec.transits.extraction_ceiling import MIN_PRECISION, MIN_RECALL
+from task_spec.transits.curves import MIN_PRECISION, MIN_RECALL
 from task_spec.transits.seams import SOURCE
 from task_spec.transits.worlds import published_survey
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from task_spec.model import Bug, Ceiling, Draw, Edit, Kind, Repair, Row, Rows
 from task_spec.source import functions
 from task_spec.transits.seams import SOURCE
-from task_spec.transits.sheet_ceiling import MIN_PRECISION, MIN_RECALL
+from task_spec.transits.sheet import MIN_PRECISION, MIN_RECALL
 from task_spec.transits.worlds import published_survey
 
 _SLIP = "        lambda noted: misplaced_run(noted, own, down_a_row),\n"

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import average_precision_score
 
 from task_spec.checking import Checks, at_least, at_most, none_of, run_of
 from task_spec.model import Evidence, Measurement
@@ -96,11 +95,18 @@ def _mean_logits(
     return list(names), np.bincount(index, logits.astype(np.float64)) / np.bincount(index)
 
 
+def _average_precision(positive: Any, score: Any) -> float:
+    # Imported when it is needed: it takes a second, which every command would wait for.
+    from sklearn.metrics import average_precision_score
+
+    return float(average_precision_score(positive, score))
+
+
 def _ap(e: Evidence, curves: list[str], logits: np.ndarray[Any, Any]) -> float:
     """AP over targets, a target's score being the mean of its curves."""
     target = e.truth.survey.curves.set_index("curve_id")["target_id"].loc[curves].to_numpy()
     names, score = _mean_logits(target, logits)
-    return float(average_precision_score([e.claims["labels"][name] for name in names], score))
+    return _average_precision([e.claims["labels"][name] for name in names], score)
 
 
 @check("P16.reported", "`val_ap` and `test_ap` within 1e-4", FULL)
@@ -132,7 +138,7 @@ def _coarse_ap(there: pd.DataFrame, length: Mapping[str, int]) -> float:
     curves = there[there["target_id"].isin(set(names))]
     curves = curves.assign(length=curves["curve_id"].map(length))
     score = (curves["length"] // 60).groupby(curves["target_id"]).mean().loc[names]
-    return float(average_precision_score(np.arange(len(names)) % 3 == 0, score))
+    return _average_precision(np.arange(len(names)) % 3 == 0, score)
 
 
 @check("P16.ties", "AP of targets with equal scores within 1e-4", ALL)
@@ -149,7 +155,7 @@ def _hidden_ap(e: Evidence) -> float:
     score = targets["target_id"].map(e.claims["hidden"]).to_numpy(dtype=np.float64)
     if not np.all(np.isfinite(score)):
         raise ValueError("`predict` left out targets or gave no finite probability")
-    return float(average_precision_score(targets["label"], score))
+    return _average_precision(targets["label"], score)
 
 
 @check("score.hidden", f"AP at least {MIN_HIDDEN_AP}", FULL)
