@@ -12,7 +12,8 @@ from grader.run_folder import RunFolder, read_run
 from tests.agents.stand_in import MODEL, StandIn, episode
 from tests.agents.stand_in_replies import Reply, call, text
 from tests.grader.test_display import ended
-from tests.grader.test_trials import run
+from tests.grader.test_trials import RUN_TRIALS, run
+from tests.refused import refused
 
 PRICED = "claude-haiku-4-5"
 DONE = Reply(text("I am done."))
@@ -113,18 +114,19 @@ def summary_cost(out, number):
         (["--max-cost", 0], PRICED, "--max-cost"),
     ],
 )
-def test_a_limit_that_cannot_be_kept_is_refused(options, model, advice, tmp_path):
-    done, requests = played([], *options, "--out", tmp_path / "run", model=model)
-    assert done.returncode == 2
-    assert advice in done.stderr
-    assert requests == []
+def test_a_limit_that_cannot_be_kept_is_refused(options, model, advice, tmp_path, monkeypatch):
+    with StandIn([], models=(model,)) as server:
+        monkeypatch.setenv("ANTHROPIC_API_KEY", server.key)
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+        told = refused(RUN_TRIALS, "--model", model, *options, "--out", tmp_path / "run")
+    assert advice in told
+    assert server.requests == []
     assert not (tmp_path / "run").exists()
 
 
 def test_a_limit_without_a_model_is_refused(tmp_path):
-    done = run("--agent", "oracle", "--max-cost", 1, "--out", tmp_path / "run")
-    assert done.returncode == 2
-    assert "oracle costs nothing" in done.stderr
+    told = refused(RUN_TRIALS, "--agent", "oracle", "--max-cost", 1, "--out", tmp_path / "run")
+    assert "oracle costs nothing" in told
 
 
 @pytest.mark.matrix

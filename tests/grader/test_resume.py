@@ -22,7 +22,8 @@ from grader.run_folder import read_run
 from grader.transcript import End, read_transcript
 from tests.agents.stand_in import MODEL, StandIn, episode
 from tests.agents.stand_in_replies import Fault, Reply, call, text
-from tests.grader.test_trials import command, refused, run
+from tests.grader.test_trials import RUN_TRIALS, command, run
+from tests.refused import refused
 
 KILLS = 50
 
@@ -35,8 +36,8 @@ def finished(tmp_path_factory) -> Path:
     return out
 
 
-def test_a_run_is_gone_on_with_only_if_it_is_asked_for(finished, capsys):
-    assert f"--resume {finished}" in refused(capsys, "--agent", "nop", "--out", finished)
+def test_a_run_is_gone_on_with_only_if_it_is_asked_for(finished):
+    assert f"--resume {finished}" in refused(RUN_TRIALS, "--agent", "nop", "--out", finished)
 
 
 @pytest.mark.parametrize(
@@ -51,9 +52,9 @@ def test_a_run_is_gone_on_with_only_if_it_is_asked_for(finished, capsys):
         (["--out", "elsewhere"], "--resume and --out exclude each other"),
     ],
 )
-def test_a_changed_configuration_is_refused_and_named(finished, options, difference, capsys):
+def test_a_changed_configuration_is_refused_and_named(finished, options, difference):
     before = {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()}
-    assert difference in refused(capsys, "--resume", finished, *options)
+    assert difference in refused(RUN_TRIALS, "--resume", finished, *options)
     assert {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()} == before
 
 
@@ -65,8 +66,8 @@ def test_what_changes_no_trial_may_be_changed(finished):
     assert (config.concurrency, config.retries, config.trials) == (3, 5, 2)
 
 
-def test_a_run_that_is_there_can_only_be_resumed_as_one(tmp_path, capsys):
-    assert "is not a run folder" in refused(capsys, "--resume", tmp_path)
+def test_a_run_that_is_there_can_only_be_resumed_as_one(tmp_path):
+    assert "is not a run folder" in refused(RUN_TRIALS, "--resume", tmp_path)
 
 
 @pytest.mark.matrix

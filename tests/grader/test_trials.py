@@ -16,11 +16,12 @@ from grader.run_trials import main
 from grader.stats import p_in_band, rate, wilson
 from grader.transcript import read_transcript
 from grader.verdict import Verdict
-from task_spec import cli
 from task_spec.registry import TASKS
 from tests.grader.playing import DEFAULT
 from tests.grader.tiny_task import tiny_task
+from tests.refused import refused
 
+RUN_TRIALS = "grader.run_trials"
 SUMMARY_KEYS = {
     "task", "agent", "model", "seed", "trials", "passed", "pass_rate", "ci95", "band", "p_in_band",
     "failure_reasons", "bugs", "tool_errors", "usage", "seconds",
@@ -28,7 +29,7 @@ SUMMARY_KEYS = {
 
 
 def command(*arguments):
-    return [sys.executable, "-m", "grader.run_trials", *map(str, arguments)]
+    return [sys.executable, "-m", RUN_TRIALS, *map(str, arguments)]
 
 
 def run(*arguments, env=None, cwd=None):
@@ -38,16 +39,6 @@ def run(*arguments, env=None, cwd=None):
     return subprocess.run(
         command(*arguments), capture_output=True, text=True, env=environment, cwd=cwd, check=False
     )
-
-
-def refused(capsys, *arguments) -> str:
-    """The one line that the command line says before it ends with status 2."""
-    with pytest.raises(SystemExit) as ended, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["run_trials", *map(str, arguments)])
-        cli.run(main, "python -m grader.run_trials")
-    assert ended.value.code == 2
-    (line,) = capsys.readouterr().err.strip().splitlines()
-    return line
 
 
 def lines(path):
@@ -190,17 +181,17 @@ def test_statistics_without_trials_are_undefined():
         (["--agent", "claude"], "ANTHROPIC_API_KEY"),
     ],
 )
-def test_wrong_use_ends_in_one_line_and_status_2(arguments, advice, tmp_path, monkeypatch, capsys):
+def test_wrong_use_ends_in_one_line_and_status_2(arguments, advice, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
-    assert advice in refused(capsys, *arguments)
+    assert advice in refused(RUN_TRIALS, *arguments)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_that_holds_a_run_is_not_written_over(tmp_path, capsys):
+def test_a_folder_that_holds_a_run_is_not_written_over(tmp_path):
     (tmp_path / "config.json").write_text("{}")
-    assert "holds a run already" in refused(capsys, "--agent", "nop", "--out", tmp_path)
+    assert "holds a run already" in refused(RUN_TRIALS, "--agent", "nop", "--out", tmp_path)
 
 
 def test_no_network_is_one_line_and_status_2(tmp_path):
