@@ -6,7 +6,7 @@ trials: .venv/.run  ## set up, then run ten graded trials
 	$(BIN)/python -m grader.run_trials
 
 test: .venv/.dev  ## set up, then run the tests
-	$(BIN)/python -m pytest -n 2 -m "not matrix"
+	$(BIN)/python -m pytest -n 3 -m "not matrix"
 
 matrix: .venv/.dev  ## every bug, repair and near miss through the whole grader
 	$(BIN)/python -m pytest -n 3 --maxschedchunk 1 -m matrix

@@ -2,22 +2,14 @@
 
 import json
 
-import pytest
-
 from grader.agents.scripted import oracle
+from task_spec.composition import choose
 from tests.agents.stand_in import KEY, MODEL, StandIn, episode
 from tests.agents.stand_in_replies import Fault, Reply, call, text, thinking
-from tests.grader.playing import DEFAULT
 from tests.grader.test_trials import run
+from tests.grader.tiny_task import run_on_tiny_task, tiny_task
 
 PLOT = "import matplotlib.pyplot as plt\nplt.plot([1, 2]); plt.show()"
-
-
-def _edits():
-    return [
-        call("edit_cell", {"cell_id": edit.cell, "old": edit.old, "new": edit.new})
-        for edit in oracle(DEFAULT, 0).edits
-    ]
 
 
 def _play(out, *steps, **options):
@@ -28,23 +20,29 @@ def _play(out, *steps, **options):
         return done, server.requests
 
 
-@pytest.mark.matrix
 def test_a_model_that_repairs_and_reports_passes(tmp_path):
-    out = tmp_path / "run"
-    done, requests = _play(
-        out,
+    right = oracle(choose(tiny_task(tmp_path), level="easy"), 0)
+    edits = [
+        call("edit_cell", {"cell_id": edit.cell, "old": edit.old, "new": edit.new})
+        for edit in right.edits
+    ]
+    script = episode(
         Reply(thinking("Where to begin?"), text("I read it."), call("read_notebook", {})),
         Reply(call("run_code", {"code": PLOT})),
-        Reply(text("Now all repairs at once."), *_edits()),
+        Reply(text("Now all repairs at once."), *edits),
         Reply(call("submit", {"bug_report": [{"clause": "P0"}]})),
-        Reply(call("submit", {"bug_report": oracle(DEFAULT, 0).report})),
+        Reply(call("submit", {"bug_report": right.report})),
     )
-    assert done.returncode == 0, done.stderr
+    with StandIn(script) as server:
+        address = {"ANTHROPIC_API_KEY": server.key, "ANTHROPIC_BASE_URL": server.url}
+        done = run_on_tiny_task(tmp_path, "--model", MODEL, "--trials", 1, **address)
+    assert done.exit_code == 0, done.output
+    out, requests = tmp_path / "run", server.requests
     summary = json.loads((out / "summary.json").read_text())
     assert (summary["agent"], summary["model"], summary["passed"]) == ("claude", MODEL, 1)
     assert summary["usage"]["output"] == 5 * 5
     assert summary["cost"] is None
-    assert "says nothing about a model" not in done.stdout
+    assert "says nothing about a model" not in done.output
     assert KEY not in "".join(p.read_text() for p in out.rglob("*.json*"))
     prompt = json.dumps(requests[0].body["messages"][0])
     assert "Repair a notebook that is silently wrong" in prompt

@@ -13,6 +13,7 @@ from tests.agents.stand_in import MODEL, StandIn, episode
 from tests.agents.stand_in_replies import Reply, call, text
 from tests.grader.test_display import ended
 from tests.grader.test_trials import RUN_TRIALS, run
+from tests.grader.tiny_task import run_on_tiny_task
 from tests.refused import refused
 
 PRICED = "claude-haiku-4-5"
@@ -129,13 +130,11 @@ def test_a_limit_without_a_model_is_refused(tmp_path):
     assert "oracle costs nothing" in told
 
 
-@pytest.mark.matrix
 def test_a_run_stops_as_soon_as_the_band_question_is_settled(tmp_path):
-    out = tmp_path / "run"
-    done = run("--agent", "nop", "--until-decided", "--concurrency", 8, "--out", out)
-    assert done.returncode == 0, done.stderr
-    assert "settled: the pass rate lies outside the band" in done.stdout
-    run_now = read_run(out)
+    done = run_on_tiny_task(tmp_path, "--agent", "nop", "--until-decided", "--concurrency", 8)
+    assert done.exit_code == 0, done.output
+    assert "settled: the pass rate lies outside the band" in done.output
+    run_now = read_run(tmp_path / "run")
     assert run_now.config.trials == 100
     # None of the first 35 passes settles it; those under way were let end.
     assert 35 <= len(run_now.trials) <= 35 + 8

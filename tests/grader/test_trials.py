@@ -9,16 +9,16 @@ import time
 
 import psutil
 import pytest
-from click.testing import CliRunner
 
 from grader.agents.scripted import PLANS, apprentice_rate, scripted_agent
-from grader.run_trials import main
+from grader.judging import judge_trial
 from grader.stats import p_in_band, rate, wilson
 from grader.transcript import read_transcript
+from grader.trials import trial_seed
 from grader.verdict import Verdict
-from task_spec.registry import TASKS
+from kernel_tool.launch import Launcher
 from tests.grader.playing import DEFAULT
-from tests.grader.tiny_task import tiny_task
+from tests.grader.tiny_task import run_on_tiny_task
 from tests.refused import refused
 
 RUN_TRIALS = "grader.run_trials"
@@ -45,32 +45,21 @@ def lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def played_by_the_oracle(out) -> str:
-    """What a trial prints, with a seed."""
-    done = run("--agent", "oracle", "--trials", 1, "--seed", 5, "--out", out)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def the_verdict(out):
-    verdict = json.loads((out / "trial-000" / "verdict.json").read_text())
-    del verdict["seconds"], verdict["cpu_seconds"]
-    return verdict
-
-
 @pytest.mark.long
 @pytest.mark.matrix
-def test_oracle_passes_and_leaves_the_same_complete_record_each_time(tmp_path):
+async def test_oracle_passes_and_leaves_a_record_that_gives_the_same_verdict_again(tmp_path):
     out = tmp_path / "run"
-    told = played_by_the_oracle(out)
-    assert "says nothing about a model" in " ".join(told.split())
+    done = run("--agent", "oracle", "--trials", 1, "--seed", 5, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "says nothing about a model" in " ".join(done.stdout.split())
     summary = json.loads((out / "summary.json").read_text())
     assert set(summary) >= SUMMARY_KEYS
     assert (summary["trials"], summary["passed"], summary["tool_errors"]) == (1, 1, 0)
     (trial,) = lines(out / "trials.jsonl")
     assert trial["outcome"] == "passed"
     folder = out / "trial-000"
-    assert Verdict.model_validate_json((folder / "verdict.json").read_text()).passed
+    verdict = Verdict.model_validate_json((folder / "verdict.json").read_text())
+    assert verdict.passed
     events = list(read_transcript(folder / "transcript.jsonl"))
     assert [events[0].type, events[-1].type] == ["start", "end"]
     assert events[-1].reason == "submitted"
@@ -78,9 +67,9 @@ def test_oracle_passes_and_leaves_the_same_complete_record_each_time(tmp_path):
     assert pictures
     for name in ("broken.ipynb", "submission.ipynb", "bug_report.json", "planted.json"):
         assert (folder / name).stat().st_size > 0
-    # The same seed gives the same verdict, to the last digit.
-    played_by_the_oracle(tmp_path / "again")
-    assert the_verdict(tmp_path / "again") == the_verdict(out)
+    again = await judge_trial(DEFAULT, trial_seed(5, 0), Launcher(), folder, events)
+    cost = {"seconds": 0.0, "cpu_seconds": 0.0}
+    assert again.model_copy(update=cost) == verdict.model_copy(update=cost)  # to the last digit
 
 
 def test_nop_hands_nothing_in(tmp_path):
@@ -100,13 +89,10 @@ def test_nop_hands_nothing_in(tmp_path):
         ("spammer", {"false_alarm": 1}),
     ],
 )
-def test_half_a_solution_fails_for_its_reason(agent, reasons, tmp_path, monkeypatch):
-    monkeypatch.setitem(TASKS, "tiny", tiny_task(tmp_path))
-    out = tmp_path / "run"
-    options = ["--task", "tiny", "--level", "easy", "--agent", agent, "--trials", "1"]
-    done = CliRunner().invoke(main, [*options, "--out", str(out)])
+def test_half_a_solution_fails_for_its_reason(agent, reasons, tmp_path):
+    done = run_on_tiny_task(tmp_path, "--agent", agent, "--trials", 1)
     assert done.exit_code == 0, done.output
-    summary = json.loads((out / "summary.json").read_text())
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert (summary["trials"], summary["failure_reasons"]) == (1, reasons)
 
 

@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+from click.testing import CliRunner, Result
 
+from grader.run_trials import main
 from task_spec.checking import Checks, at_most, none_of
 from task_spec.inside import EVIDENCE, RECORDER, as_module
 from task_spec.model import (
@@ -27,6 +30,7 @@ from task_spec.model import (
     Task,
     World,
 )
+from task_spec.registry import TASKS
 
 NOTEBOOK = """\
 # %% [markdown] id="protocol"
@@ -178,3 +182,12 @@ def tiny_task(folder: Path, *, centre_limit: float = 1e-6, **changes: Any) -> Ta
         worlds=partial(_worlds, inside),
     )
     return replace(task, **changes)
+
+
+def run_on_tiny_task(folder: Path, *options: object, **environment: str) -> Result:
+    """`grader.run_trials` on the task's easiest variant, in this process; all that it writes is in
+    ``folder``."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(TASKS, "tiny", tiny_task(folder))
+        words = ["--task", "tiny", "--level", "easy", *map(str, options)]
+        return CliRunner().invoke(main, [*words, "--out", str(folder / "run")], env=environment)
