@@ -1,5 +1,5 @@
-"""What the desk typed about documents: `remark`, the last column of `documents.csv`. A few tell
-which document another one was made from.
+"""What the desk typed about documents: `remark`, the last column of `documents.csv`. A few refer to
+another document: mostly to the one that theirs was made from.
 
 Quotation marks in it are typed as they come and quote nothing. But to a reader of CSV that takes
 them for quotes, a field that begins with a mark goes on to the next mark of the file, over as many
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from task_spec.tinylm.copying import Order
+from task_spec.tinylm.copying import MIN_CHARACTERS
 
 COLUMN = "remark"
 PLAIN = ("checked", "late", "by phone", "seen twice", "page 2", "from the archive", "second desk")
@@ -40,11 +40,10 @@ class Stretches:
 MANY = Stretches(least=3, most=3, shortest=8, longest=20)
 FEW = Stretches(least=1, most=2, shortest=5, longest=10)
 LARGE = 1000  # rows from which on a file has `MANY`
-MADE_FROM = "made from {}"
-NOTED = 4  # copies of which remarks name the original, none of them translated
-# Chance that one more is named, which was translated, and rearranged. In the other draws no remark
-# tells that there are such copies.
-TOLD = 0.4
+SEE = "see {}"
+# Rows that refer to another one: copies to their original, one of which was translated, and others
+# to a training document that has nothing to do with them. So at first look half of them fit.
+PLAIN_COPIES, TRANSLATED_COPIES, UNRELATED = 4, 1, 3
 
 
 def draw_remarks(rng: np.random.Generator, rows: int) -> list[str]:
@@ -78,12 +77,18 @@ def _draw_stretches(rng: np.random.Generator, kind: Stretches, rows: int) -> lis
 
 
 def with_notes(rng: np.random.Generator, table: pd.DataFrame) -> pd.Series[str]:
-    """The remarks, of which a few that were empty name the original of a copy."""
+    """The remarks, of which a few that were empty refer to another document."""
     remark = table[COLUMN].copy()
-    free = table[table["edited"] & (remark == "")]
-    told = free["translated"] & (free["order"] == Order.REARRANGED)
-    more = int(rng.random() < TOLD)
-    for group, count in ((free[~free["translated"]], NOTED), (free[told], more)):
+    long = table["clean"].str.len() >= MIN_CHARACTERS
+    free, train = table[long & (remark == "")], table[long & (table["part"] == "train")]
+    copies = free[free["edited"]]
+    others = free[(free["part"] != "train") & (free["original"] == "")]
+    any_text = train["doc_id"].sample(len(others), random_state=rng)
+    for group, count in (
+        (copies[~copies["translated"]], PLAIN_COPIES),
+        (copies[copies["translated"]], TRANSLATED_COPIES),
+        (others.assign(original=list(any_text)), UNRELATED),
+    ):
         chosen = group.sample(min(count, len(group)), random_state=rng)
-        remark[chosen.index] = [MADE_FROM.format(doc_id) for doc_id in chosen["original"]]
+        remark[chosen.index] = [SEE.format(doc_id) for doc_id in chosen["original"]]
     return remark

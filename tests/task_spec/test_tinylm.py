@@ -17,6 +17,7 @@ from task_spec.tinylm import TASK
 from task_spec.tinylm.ceiling import DETECTORS, ceiling
 from task_spec.tinylm.copying import (
     LEAST_NOISE,
+    MIN_CHARACTERS,
     UNACCENTED_NOISE,
     Manner,
     Order,
@@ -49,7 +50,7 @@ from task_spec.tinylm.language import (
     readings,
 )
 from task_spec.tinylm.prefixes import draw_prefixes
-from task_spec.tinylm.remarks import NOTED
+from task_spec.tinylm.remarks import PLAIN_COPIES, TRANSLATED_COPIES, UNRELATED
 from task_spec.tinylm.translation import translations
 from task_spec.tinylm.worlds import edited_copies, garbled_documents
 from task_spec.variant import Variant
@@ -589,18 +590,21 @@ def test_the_same_share_of_edited_copies_has_each_order_in_every_draw(size, nois
     assert not table.loc[~table["edited"], ["unaccented", "translated"]].any(axis=None)
 
 
-def test_remarks_name_the_originals_of_copies_and_in_some_draws_of_a_translated_one():
-    told = []
-    for seed in range(40, 60):
-        table = draw_corpus(seed, 0.95, SMALL).table
-        noted = table[table["remark"].str.startswith("made from ")]
-        assert (noted["remark"].str.split(" ").str[-1] == noted["original"]).all()
-        assert noted["edited"].all()
-        assert (noted.loc[noted["translated"], "order"] == Order.REARRANGED).all()
-        assert (~noted["translated"]).sum() == NOTED
-        told.append(int(noted["translated"].sum()))
-    assert set(told) == {0, 1}
-    assert 4 <= sum(told) <= 12  # TOLD says 8
+def test_half_of_the_remarks_that_refer_to_another_document_name_what_a_copy_was_made_from():
+    for seed in range(40, 50):
+        table = draw_corpus(seed, 0.95).table.set_index("doc_id")
+        noted = table[table["remark"].str.startswith("see ")]
+        named = noted["remark"].str.removeprefix("see ")
+        assert (table.loc[named, "part"] == "train").all()
+        copies = noted[noted["edited"]]
+        assert (named[copies.index] == copies["original"]).all()
+        assert (~copies["translated"]).sum() == PLAIN_COPIES
+        assert copies["translated"].sum() == TRANSLATED_COPIES
+        others = noted[~noted["edited"]]
+        assert len(others) == UNRELATED
+        assert (others["original"] == "").all()
+        assert set(others["part"]) <= {"val", "test"}
+        assert (noted["clean"].str.len() >= MIN_CHARACTERS).all()
 
 
 def test_a_translated_copy_shares_no_word_with_its_original():
