@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import maximum_bipartite_matching
+from scipy.optimize import linear_sum_assignment
 
 from grader.rows import row_problem, score_rows
 from grader.submission import ReportError
@@ -19,6 +19,7 @@ from task_spec.rows import RowScore
 from task_spec.variant import Variant
 
 Lines = tuple[int, int]
+Bools = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True)
@@ -84,21 +85,27 @@ def problems(entries: Iterable[ReportEntry], variant: Variant) -> list[str]:
 
 
 def match(entries: Sequence[ReportEntry], variant: Variant) -> Match:
-    """Match entries and bugs one to one, as many as can be. The entries must have no problems."""
+    """Match entries and bugs one to one, as many as can be; and, if there is a choice, those of
+    which the entry quotes what the bug has changed. The entries must have no problems."""
     if not entries or not variant.bugs:
         return Match({}, tuple(range(len(entries))))
     sources = _sources(variant)
     quoted = [locate(entry, sources) for entry in entries]
-    places = [variant.places(bug) for bug in variant.bugs]
-    fits = np.array(
-        [
+
+    def fitting(lines_of: Callable[[Bug], dict[str, list[Lines]]]) -> Bools:
+        """(entries, bugs) True where the clause is the bug's and the quote touches lines of it."""
+        each = [(bug.clauses, lines_of(bug)) for bug in variant.bugs]
+        return np.array(
             [
-                entry.clause in bug.clauses and _overlap(lines, place.get(entry.cell, []))
-                for bug, place in zip(variant.bugs, places, strict=True)
+                [
+                    e.clause in clauses and _overlap(at, lines.get(e.cell, []))
+                    for clauses, lines in each
+                ]
+                for e, at in zip(entries, quoted, strict=True)
             ]
-            for entry, lines in zip(entries, quoted, strict=True)
-        ]
-    )
+        )
+
+    fits, exact = fitting(variant.places), fitting(variant.planted_lines)
     false_alarms = tuple(int(i) for i in np.flatnonzero(~fits.any(axis=1)))
     rows = {
         bug.id: score_rows(itertools.compress(entries, fits[:, j]), affected)
@@ -108,8 +115,9 @@ def match(entries: Sequence[ReportEntry], variant: Variant) -> Match:
     for j, bug in enumerate(variant.bugs):
         if bug.id in rows and bug.rows is not None and not rows[bug.id].reaches(bug.rows):
             fits[:, j] = False
-    chosen = maximum_bipartite_matching(csr_array(fits), perm_type="row")
-    entry_of = {bug.id: int(i) for bug, i in zip(variant.bugs, chosen, strict=True) if i >= 0}
+    worth = fits * (1 + fits.shape[1]) + (fits & exact)  # one more match outweighs all exact ones
+    chosen = zip(*linear_sum_assignment(worth, maximize=True), strict=True)
+    entry_of = {variant.bugs[j].id: int(i) for i, j in chosen if fits[i, j]}
     return Match(entry_of, false_alarms, rows)
 
 

@@ -12,6 +12,7 @@ from grader.submission import ReportError, parse_report
 from grader.verdict import FailureReason, ReportEntry
 from task_spec.model import ReportRules, Rows
 from task_spec.prompt import render_prompt
+from task_spec.registry import get_task
 from task_spec.submit_tool import report_schema
 from task_spec.variant import Variant
 from tests.grader.playing import EIGHT, TASK
@@ -39,10 +40,29 @@ def test_a_full_report_matches_every_bug_to_its_own_entry(variant):
 
 @pytest.mark.parametrize("bug", TASK.bugs, ids=lambda bug: bug.id)
 def test_another_bugs_entry_does_not_report_this_one_too(bug):
-    """Where two bugs break one clause in one place, it is either's."""
+    """Where two bugs break one clause in the same lines, it is either's."""
     others = [e for e, b in zip(entries_of(EVERYTHING), TASK.bugs, strict=True) if b is not bug]
     (missed,) = {b.id for b in TASK.bugs} - match(others, EVERYTHING).entry_of.keys()
-    assert set(TASK.bug(missed).clauses) & set(bug.clauses)
+    assert missed == bug.id or {missed, bug.id} == {"band_na", "lost_rows"}
+
+
+@pytest.mark.parametrize("reported", ["schedule_count", "first_group"])
+@pytest.mark.parametrize("turn", [1, -1])
+def test_of_two_bugs_that_an_entry_fits_it_reports_the_one_whose_lines_it_quotes(reported, turn):
+    task = get_task("tinylm")
+    bugs = (task.bug("schedule_count"), task.bug("first_group"))[::turn]
+    entries = [ReportEntry(**fields) for fields in oracle(Variant(task, bugs), 0).report]
+    chosen = next(e for e, bug in zip(entries, bugs, strict=True) if bug.id == reported)
+    for variant in (Variant(task, bugs), Variant(task, (task.bug(reported),))):
+        assert match([chosen], variant).entry_of == {reported: 0}
+
+
+def test_as_many_bugs_as_can_be_are_reported_whatever_their_entries_quote():
+    task = get_task("tinylm")
+    both = Variant(task, (task.bug("schedule_count"), task.bug("first_group")))
+    (own,) = oracle(Variant(task, both.bugs[1:]), 0).report
+    entries = [ReportEntry(**own)] * 2  # of the line that one has changed, in a place for both
+    assert match(entries, both).entry_of.keys() == {bug.id for bug in both.bugs}
 
 
 def test_right_place_under_the_wrong_clause_is_a_false_alarm():
