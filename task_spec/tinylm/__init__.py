@@ -6,7 +6,7 @@ from task_spec.model import Demand, Level, Task
 from task_spec.tinylm.bugs import BUGS
 from task_spec.tinylm.cheats import CHEATS
 from task_spec.tinylm.checks import CHECKS
-from task_spec.tinylm.checks.final import MAX_HIDDEN_BITS
+from task_spec.tinylm.checks.final import MAX_HIDDEN_BITS, POSSIBLE_BITS
 from task_spec.tinylm.decoys import DECOYS
 from task_spec.tinylm.seams import SEAMS, SOURCE
 from task_spec.tinylm.worlds import worlds, write_published
@@ -28,11 +28,14 @@ TASK = Task(
     metrics=(
         Demand(
             "After a run on a corpus of full size, `predict` of hidden documents, cut after a "
-            f"random word, needs at most {MAX_HIDDEN_BITS:g} bits a word for what came next.",
+            f"random word, needs at most {MAX_HIDDEN_BITS:g} bits on average for what came next, "
+            "a word or the end.",
             ("score.hidden",),
         ),
         Demand(
-            "Its predictions are not better than the language allows.",
+            "Its predictions are not better than the language allows: over all of these documents "
+            f"they need at most {POSSIBLE_BITS:g} bits less than the chances by which the "
+            "documents were drawn.",
             ("score.possible",),
         ),
         Demand(

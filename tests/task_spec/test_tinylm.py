@@ -590,7 +590,7 @@ def test_the_same_share_of_edited_copies_has_each_order_in_every_draw(size, nois
     assert not table.loc[~table["edited"], ["unaccented", "translated"]].any(axis=None)
 
 
-def test_half_of_the_remarks_that_refer_to_another_document_name_what_a_copy_was_made_from():
+def test_most_remarks_that_refer_to_another_document_name_what_a_copy_was_made_from():
     for seed in range(40, 50):
         table = draw_corpus(seed, 0.95).table.set_index("doc_id")
         noted = table[table["remark"].str.startswith("see ")]
