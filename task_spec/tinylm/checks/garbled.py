@@ -40,7 +40,7 @@ def found(e: Evidence) -> Measurement:
 
 @check(
     "P19.others",
-    f"at full size at most {MAX_OTHERS:.1%} of the documents that are whole, and no copies",
+    f"at full size at most {MAX_OTHERS:.1%} of the documents that are neither garbled nor copies",
     FULL,
 )
 def others_kept(e: Evidence) -> Measurement:
