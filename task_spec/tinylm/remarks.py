@@ -41,9 +41,9 @@ MANY = Stretches(least=3, most=3, shortest=8, longest=20)
 FEW = Stretches(least=1, most=2, shortest=5, longest=10)
 LARGE = 1000  # rows from which on a file has `MANY`
 SEE = "see {}"
-# Rows that refer to another one: copies to their original, one of which was translated, and others
-# to a training document that has nothing to do with them. So at first look four of seven fit.
-PLAIN_COPIES, TRANSLATED_COPIES, UNRELATED = 4, 1, 2
+# Rows that refer to another one: copies to their original, one of which was translated, and one
+# to a training document that has nothing to do with it. So at first look four of six fit.
+PLAIN_COPIES, TRANSLATED_COPIES, UNRELATED = 4, 1, 1
 
 
 def draw_remarks(rng: np.random.Generator, rows: int) -> list[str]:
