@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,7 +32,7 @@ class Match:
     rows: dict[str, RowScore] = field(default_factory=dict)
 
 
-def locate(entry: ReportEntry, sources: dict[str, str]) -> list[Lines]:
+def locate(entry: ReportEntry, sources: Mapping[str, str]) -> list[Lines]:
     """Line ranges (1-based) of the cell at which the quote stands. ReportError if nowhere."""
     if entry.cell not in sources:
         raise ReportError(f"there is no cell {entry.cell!r} in the notebook as delivered")
@@ -66,7 +66,6 @@ def _normal_lines(text: str) -> list[str]:
 
 def problems(entries: Iterable[ReportEntry], variant: Variant) -> list[str]:
     """What is wrong with the form of a report's entries, in words; gives no hint at the bugs."""
-    sources = _sources(variant)
     clauses = [clause.id for clause in variant.task.clauses]
     rows = clauses_with_rows(variant.task)
     found = []
@@ -76,7 +75,7 @@ def problems(entries: Iterable[ReportEntry], variant: Variant) -> list[str]:
                 f"entry {i}: there is no clause {entry.clause!r}; they are {', '.join(clauses)}"
             )
         try:
-            locate(entry, sources)
+            locate(entry, variant.sources)
         except ReportError as problem:
             found.append(f"entry {i}: {problem}")
         if entry.clause in rows and (wrong := row_problem(entry, rows[entry.clause])):
@@ -89,8 +88,7 @@ def match(entries: Sequence[ReportEntry], variant: Variant) -> Match:
     which the entry quotes what the bug has changed. The entries must have no problems."""
     if not entries or not variant.bugs:
         return Match({}, tuple(range(len(entries))))
-    sources = _sources(variant)
-    quoted = [locate(entry, sources) for entry in entries]
+    quoted = [locate(entry, variant.sources) for entry in entries]
 
     def fitting(lines_of: Callable[[Bug], dict[str, list[Lines]]]) -> Bools:
         """(entries, bugs) True where the clause is the bug's and the quote touches lines of it."""
@@ -128,7 +126,3 @@ def _affected(variant: Variant) -> Iterator[tuple[Bug, frozenset[Row] | None]]:
 
 def _overlap(some: Iterable[Lines], others: Sequence[Lines]) -> bool:
     return any(a[0] <= b[1] and b[0] <= a[1] for a in some for b in others)
-
-
-def _sources(variant: Variant) -> dict[str, str]:
-    return {cell.id: cell.source for cell in variant.broken().cells}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -40,33 +41,33 @@ class Variant:
         """The notebook as a solver gets it."""
         return self.correct(edit for bug in self.bugs for edit in bug.plant)
 
+    @cached_property
+    def sources(self) -> Mapping[str, str]:
+        """The text of each cell of the broken notebook, by its id."""
+        return {cell.id: cell.source for cell in self.broken().cells}
+
     def write_data(self, folder: Path) -> None:
         self.task.write_data(folder, self.draw)
 
     def planted_lines(self, bug: Bug) -> dict[str, list[tuple[int, int]]]:
         """The lines that a bug has changed: cell id -> ranges, as of `places`."""
-        sources = self._sources()
         found: dict[str, list[tuple[int, int]]] = {}
         for edit in bug.plant:
-            found.setdefault(edit.cell, []).append(_lines_of(sources[edit.cell], edit.new))
+            found.setdefault(edit.cell, []).append(_lines_of(self.sources[edit.cell], edit.new))
         return found
 
     def places(self, bug: Bug) -> dict[str, list[tuple[int, int]]]:
         """Where a bug may be reported: cell id -> line ranges (1-based, both ends included)."""
-        sources = self._sources()
         found = {
-            cell: [_enclosing(sources[cell], lines) for lines in planted]
+            cell: [_enclosing(self.sources[cell], lines) for lines in planted]
             for cell, planted in self.planted_lines(bug).items()
         }
         for place in bug.places:
             cell, _, function = place.partition(".")
-            source = sources[cell]
+            source = self.sources[cell]
             lines = _function(source, function) if function else (1, len(source.splitlines()))
             found.setdefault(cell, []).append(lines)
         return found
-
-    def _sources(self) -> dict[str, str]:
-        return {cell.id: cell.source for cell in self.broken().cells}
 
 
 def _lines_of(source: str, text: str) -> tuple[int, int]:

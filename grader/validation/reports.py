@@ -146,7 +146,7 @@ def _like(full: list[Entry], entry: Entry) -> Entry:
 
 
 def _whole_cells(variant: Variant, full: list[Entry]) -> list[Entry] | None:
-    sources = {cell.id: cell.source for cell in variant.broken().cells}
+    sources = variant.sources
     long = any(_lines(sources[entry["cell"]]) > QUOTE_LINES for entry in full)
     return [{**entry, "quote": sources[entry["cell"]]} for entry in full] if long else None
 
@@ -173,9 +173,8 @@ def _clauses_moved(_: Variant, full: list[Entry]) -> list[Entry] | None:
 
 def _decoys(variant: Variant, full: list[Entry]) -> list[Entry] | None:
     """The odd places that are right, each under a clause that holds."""
-    sources = {cell.id: cell.source for cell in variant.broken().cells}
     clauses = list(dict.fromkeys(entry["clause"] for entry in _guesses(variant)))
-    kept = [decoy for decoy in variant.task.decoys if decoy.quote in sources[decoy.cell]]
+    kept = [decoy for decoy in variant.task.decoys if decoy.quote in variant.sources[decoy.cell]]
     if not clauses or len(kept) <= variant.task.report.max_false_alarms:
         return None
     found = [{"clause": clauses[0], "cell": decoy.cell, "quote": decoy.quote} for decoy in kept]

@@ -127,6 +127,11 @@ class StandIn:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_port}"
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What tells the SDK of this server."""
+        return {"ANTHROPIC_API_KEY": self.key, "ANTHROPIC_BASE_URL": self.url}
+
     def model(self, name: str) -> dict[str, Any] | Fault:
         """What ``/v1/models/{name}`` says."""
         if not self.lists_models:

@@ -1,7 +1,6 @@
 """`python -m grader.calibrate`: its model, its search, its proof, and its command line."""
 
 import json
-import sys
 from dataclasses import replace
 from itertools import combinations
 
@@ -11,7 +10,6 @@ from scipy.integrate import quad
 from scipy.special import expit
 from scipy.stats import norm
 
-from grader.calibrate import main
 from grader.calibration import attempt_of, calibrate
 from grader.proposal import predict, propose, reach
 from grader.records import RunConfig, Trial
@@ -20,8 +18,8 @@ from grader.simulated import DESIGNS, NOISE, SOLVERS, Solver, catalogue, played,
 from grader.skill import CLEAN, Attempt, Posterior, Trait, fit
 from grader.stats import BAND, wilson
 from grader.verdict import BugResult
-from task_spec.cli import run
 from task_spec.registry import get_task
+from tests.command_line import called
 
 TASK = get_task("transits")
 ALLOWED = [bug.id for bug in TASK.bugs if not bug.held_out]
@@ -82,17 +80,8 @@ def write(path, ended, **changes):
     return path
 
 
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """Runs the command line in this process: status, standard output, standard error."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["calibrate", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            run(main, "python -m grader.calibrate")
-        return ended.value.code, *capsys.readouterr()
-
-    return call
+def command(*arguments):
+    return called("grader.calibrate", *arguments)
 
 
 # The model.
@@ -281,7 +270,7 @@ def test_runs_of_other_variants_and_noises_are_pooled(tmp_path):
     assert [(each.noise, each.passed, each.trials) for each in pooled.fitted][1] == (0.8, 1, 1)
 
 
-def test_the_table_and_a_command_that_can_be_run(tmp_path, command):
+def test_the_table_and_a_command_that_can_be_run(tmp_path):
     path = write(tmp_path / "run", some_handled(0.85))
     status, shown, _ = command(path)
     assert status == 0
@@ -298,12 +287,12 @@ def test_the_table_and_a_command_that_can_be_run(tmp_path, command):
     assert told["fitted"][0]["passes"][0] <= told["fitted"][0]["passed"]
 
 
-def test_an_agent_that_handles_everything_needs_harder_bugs(tmp_path, command):
+def test_an_agent_that_handles_everything_needs_harder_bugs(tmp_path):
     _, shown, _ = command(write(tmp_path / "run", [trial(n) for n in range(10)]))
     assert "Harder than anything in the catalogue would be needed, with probability" in shown
 
 
-def test_an_agent_that_handles_nothing_needs_easier_bugs(tmp_path, command):
+def test_an_agent_that_handles_nothing_needs_easier_bugs(tmp_path):
     _, shown, _ = command(write(tmp_path / "run", [trial(n, handled=()) for n in range(10)]))
     assert "Easier than anything in the catalogue would be needed, with probability" in shown
 
@@ -328,7 +317,7 @@ def unusable(tmp_path):
     ]
 
 
-def test_unusable_input_is_refused_in_one_line(tmp_path, command):
+def test_unusable_input_is_refused_in_one_line(tmp_path):
     for arguments, reason in unusable(tmp_path):
         status, out, err = command(*arguments)
         assert (status, out) == (2, ""), arguments

@@ -14,9 +14,8 @@ PLOT = "import matplotlib.pyplot as plt\nplt.plot([1, 2]); plt.show()"
 
 def _play(out, *steps, **options):
     with StandIn(episode(*steps)) as server:
-        env = {"ANTHROPIC_API_KEY": server.key, "ANTHROPIC_BASE_URL": server.url}
         options = [f"--{name}={value}" for name, value in options.items()]
-        done = run("--model", MODEL, "--trials", 1, "--out", out, *options, env=env)
+        done = run("--model", MODEL, "--trials", 1, "--out", out, *options, env=server.environment)
         return done, server.requests
 
 
@@ -34,8 +33,8 @@ def test_a_model_that_repairs_and_reports_passes(tmp_path):
         Reply(call("submit", {"bug_report": right.report})),
     )
     with StandIn(script) as server:
-        address = {"ANTHROPIC_API_KEY": server.key, "ANTHROPIC_BASE_URL": server.url}
-        done = run_on_tiny_task(tmp_path, "--model", MODEL, "--trials", 1, **address)
+        options = ("--model", MODEL, "--trials", 1)
+        done = run_on_tiny_task(tmp_path, *options, **server.environment)
     assert done.exit_code == 0, done.output
     out, requests = tmp_path / "run", server.requests
     summary = json.loads((out / "summary.json").read_text())
@@ -75,8 +74,7 @@ def test_a_fault_of_the_api_is_no_failure_of_the_model(tmp_path):
 
 def test_an_unknown_model_is_one_line_and_status_2(tmp_path):
     with StandIn(episode()) as server:
-        env = {"ANTHROPIC_API_KEY": server.key, "ANTHROPIC_BASE_URL": server.url}
-        done = run("--model", "claude-nope", "--out", tmp_path / "run", env=env)
+        done = run("--model", "claude-nope", "--out", tmp_path / "run", env=server.environment)
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1
     assert "claude-nope" in done.stderr

@@ -12,7 +12,7 @@ from grader.comparison import compare
 from grader.records import RunConfig, Trial
 from grader.run_folder import read_run
 from grader.verdict import BugResult
-from tests.refused import refused
+from tests.command_line import refused
 
 CONFIG = RunConfig(
     task="transits",

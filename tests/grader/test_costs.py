@@ -11,10 +11,10 @@ from grader.estimate import TURNS, estimate, typical_usage
 from grader.run_folder import RunFolder, read_run
 from tests.agents.stand_in import MODEL, StandIn, episode
 from tests.agents.stand_in_replies import Reply, call, text
+from tests.command_line import refused
 from tests.grader.test_display import ended
 from tests.grader.test_trials import RUN_TRIALS, run
 from tests.grader.tiny_task import run_on_tiny_task
-from tests.refused import refused
 
 PRICED = "claude-haiku-4-5"
 DONE = Reply(text("I am done."))
@@ -22,8 +22,7 @@ DONE = Reply(text("I am done."))
 
 def played(script, *options, model=PRICED):
     with StandIn(script, models=(model,)) as server:
-        env = {"ANTHROPIC_API_KEY": server.key, "ANTHROPIC_BASE_URL": server.url}
-        done = run("--model", model, *options, env=env)
+        done = run("--model", model, *options, env=server.environment)
         return done, server.requests
 
 
@@ -117,8 +116,8 @@ def summary_cost(out, number):
 )
 def test_a_limit_that_cannot_be_kept_is_refused(options, model, advice, tmp_path, monkeypatch):
     with StandIn([], models=(model,)) as server:
-        monkeypatch.setenv("ANTHROPIC_API_KEY", server.key)
-        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
         told = refused(RUN_TRIALS, "--model", model, *options, "--out", tmp_path / "run")
     assert advice in told
     assert server.requests == []

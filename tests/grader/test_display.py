@@ -19,8 +19,8 @@ from grader.records import Trial
 from grader.transcript import End, ResultEvent, Start, TurnEvent
 from grader.verdict import FailureReason
 from kernel_tool.results import Fault, Image, Text, ToolResult
+from tests.command_line import refused
 from tests.grader.test_trials import command, run
-from tests.refused import refused
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 

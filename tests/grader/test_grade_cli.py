@@ -8,8 +8,8 @@ import nbformat
 import pytest
 
 from grader.agents.scripted import oracle
+from tests.command_line import refused
 from tests.grader.playing import EIGHT
-from tests.refused import refused
 
 
 def run(*arguments, cwd):

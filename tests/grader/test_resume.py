@@ -22,8 +22,8 @@ from grader.run_folder import read_run
 from grader.transcript import End, read_transcript
 from tests.agents.stand_in import MODEL, StandIn, episode
 from tests.agents.stand_in_replies import Fault, Reply, call, text
+from tests.command_line import refused
 from tests.grader.test_trials import RUN_TRIALS, command, run
-from tests.refused import refused
 
 KILLS = 50
 
@@ -75,16 +75,13 @@ def test_trials_that_a_fault_ended_are_tried_again_by_resume(tmp_path):
     """The one that was finished stays; the other's cost counts; its attempt is kept."""
     out = tmp_path / "run"
     with StandIn(episode(*[Reply(text("I am done."))] * 3)) as good:
-        env = {"ANTHROPIC_API_KEY": good.key, "ANTHROPIC_BASE_URL": good.url}
         options = ("--model", MODEL, "--trials", 2, "--concurrency", 1, "--retries", 0)
         with StandIn(_one_good_trial()) as bad:
-            env["ANTHROPIC_BASE_URL"] = bad.url
-            done = run(*options, "--out", out, env=env)
+            done = run(*options, "--out", out, env=bad.environment)
         assert done.returncode == 3
         assert f"--resume {out}" in done.stdout
         kept = [trial for trial in read_run(out).trials if trial.outcome == "failed"]
-        env["ANTHROPIC_BASE_URL"] = good.url
-        done = run("--resume", out, env=env)
+        done = run("--resume", out, env=good.environment)
         assert done.returncode == 0, done.stderr
         assert len(good.requests) == 3
     after = read_run(out)

@@ -17,9 +17,9 @@ from grader.transcript import read_transcript
 from grader.trials import trial_seed
 from grader.verdict import Verdict
 from kernel_tool.launch import Launcher
+from tests.command_line import refused
 from tests.grader.playing import DEFAULT
 from tests.grader.tiny_task import run_on_tiny_task
-from tests.refused import refused
 
 RUN_TRIALS = "grader.run_trials"
 SUMMARY_KEYS = {

@@ -25,6 +25,7 @@ from task_spec.checking import at_least, at_most, none_of
 from task_spec.model import Cheat, Edit, Measurement, Repair
 from task_spec.registry import TASKS, get_task
 from task_spec.source import read_source
+from tests.command_line import refused
 from tests.grader.tiny_task import tiny_task
 
 BROKEN = (Part.BUG, Part.NEAR_MISS)
@@ -286,9 +287,7 @@ def test_every_exploit_is_tried_here_or_elsewhere(name):
     ],
 )
 def test_wrong_use_ends_in_one_line(arguments, advice):
-    result = CliRunner().invoke(validate.main, arguments)
-    assert result.exit_code == 2
-    assert advice in result.output
+    assert advice in refused("grader.validate", *arguments)
 
 
 @pytest.mark.parametrize("name", sorted(TASKS))

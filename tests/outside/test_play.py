@@ -20,9 +20,9 @@ from grader.outside.wire import Hosted, ask
 from grader.run_folder import read_run
 from grader.transcript import End, read_transcript
 from task_spec.cli import Failure
+from tests.command_line import refused
 from tests.grader.playing import DEFAULT
 from tests.outside.test_mcp import PLOT, graded
-from tests.refused import refused
 
 
 def play(folder: Path, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:

@@ -8,7 +8,7 @@ import pytest
 
 from task_spec.diff import brief_diff, plant_diff
 from task_spec.registry import get_task
-from tests.refused import refused
+from tests.command_line import refused
 
 
 def run(module, *arguments, cwd=None):
