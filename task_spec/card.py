@@ -37,7 +37,7 @@ _TEMPLATES = Environment(
 def render_card(task: Task, variant: Variant | None = None) -> str:
     """Prompt, bugs as diffs with their sources, near misses, checks with bounds and worlds.
 
-    The bugs of a variant, or all of a task.
+    The bugs of a variant, or all of a task, and how levels draw from them.
     """
     every = Variant(task, task.bugs)
     bugs = task.bugs if variant is None else variant.bugs
@@ -54,6 +54,7 @@ def render_card(task: Task, variant: Variant | None = None) -> str:
     return _TEMPLATES.get_template("card.md.j2").render(
         task=task,
         title=f"{task.title} ({which} {len(bugs)} bugs{noise})",
+        whole=variant is None,
         bugs=bugs,
         prompt=render_prompt(task),
         worlds=task.worlds(Draw(), 0),

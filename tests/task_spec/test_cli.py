@@ -62,6 +62,7 @@ def test_card_shows_prompt_bugs_sources_and_bounds():
     for check in task.checks:
         assert f"| {check.id} | {check.bound} |" in done.stdout
     assert "# Repair a notebook that is silently wrong" in done.stdout
+    assert f"| {task.levels[-1].name} |" in done.stdout
 
 
 def test_a_brief_diff_has_all_that_a_bug_adds_and_folds_long_removals():
