@@ -15,9 +15,12 @@ from grader.validation.cells import Cell, Part
 from grader.validation.confusion import CellResult, Outcome, confusion
 from grader.validation.margins import LEAST, SEEDS, Margin, Side
 
+_EVERY = 100  # cells from one line of progress to the next, where no bar can be drawn
+
 
 class Bar:
-    """A bar that counts cells, on terminals only; wrong cells are printed as they come."""
+    """A bar that counts cells, or a line now and then where output is no terminal; wrong cells are
+    printed as they come."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -31,18 +34,22 @@ class Bar:
             disable=not console.is_terminal,
         )
         self._task = self.progress.add_task("cells", total=None)
-        self._wrong = 0
+        self._total = self._ended = self._wrong = 0
 
     def start(self, total: int) -> None:
+        self._total = total
         self.progress.update(self._task, total=total)
 
     def ended(self, result: CellResult) -> None:
         """A cell has ended."""
+        self._ended += 1
         if result.outcome is not Outcome.RIGHT:
             self._wrong += 1
             print_wrong(self._console, result)
         wrong = f", {self._wrong} wrong" if self._wrong else ""
         self.progress.update(self._task, advance=1, description=f"cells{wrong}")
+        if self.progress.disable and self._ended % _EVERY == 0:
+            self._console.print(f"{self._ended} of {self._total} cells{wrong}", highlight=False)
 
 
 def print_wrong(console: Console, result: CellResult) -> None:

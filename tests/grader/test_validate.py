@@ -264,6 +264,16 @@ async def test_wrong_cells_are_told_with_the_command_that_shows_them_again(tmp_p
     assert f"python -m grader.validate {again}" in told
 
 
+async def test_where_there_is_no_terminal_a_line_now_and_then_tells_of_progress(tmp_path, capsys):
+    results = await validated(tiny_task(tmp_path, centre_limit=1e9), [Part.BUG], ["centre"])
+    bar = Bar(Console(width=200))
+    bar.start(250)
+    for _ in range(249):
+        bar.ended(results[-1])
+    told = [line for line in capsys.readouterr().out.splitlines() if "of 250 cells" in line]
+    assert told == ["100 of 250 cells, 100 wrong", "200 of 250 cells, 200 wrong"]
+
+
 # --- exploits, and the command line
 
 
