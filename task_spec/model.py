@@ -266,13 +266,17 @@ class Demand:
 
 @dataclass(frozen=True)
 class Budgets:
-    """What an episode may use, and what one re-execution may take (seconds of wall time)."""
+    """What an episode may use, and what one re-execution may take (seconds of wall time).
+
+    memory_gib: of a kernel with all processes that it starts, in an episode as in a re-execution.
+    """
 
     tool_calls: int = 120
     kernel_minutes: float = 30
     tokens: int = 4_000_000
     cell_seconds: int = 120
     run_seconds: int = 300
+    memory_gib: int = 4
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,9 @@ def _run_demands(task: Task) -> tuple[Demand, ...]:
     return (
         Demand(
             "Its code cells, in order, run in a fresh kernel without an error, in a folder that "
-            f"holds nothing but `data/`; a cell has at most {CELL_LIMIT} characters.",
+            f"holds nothing but `data/`; a cell has at most {CELL_LIMIT} characters, and the "
+            f"kernel with all of its processes uses at most {task.budgets.memory_gib} GiB of "
+            "memory.",
             (RUN_EXECUTES,),
         ),
         Demand(

@@ -10,6 +10,7 @@ from grader.judging import episode_checks
 from grader.reexecute import WorldRun
 from grader.report import Match
 from grader.transcript import End
+from kernel_tool.sandbox.quota import Quota
 from task_spec.composition import choose
 from task_spec.model import Draw
 from task_spec.prompt import render_prompt, sections
@@ -37,6 +38,13 @@ def test_every_check_has_a_sentence_and_every_sentence_a_check(name):
     demanded = {check for demand in _demands(task) for check in demand.checks}
     assert demanded == _graded_ids(task)
     assert all(demand.checks for demand in _demands(task))
+
+
+@pytest.mark.parametrize("name", TASK_NAMES)
+def test_the_memory_that_the_prompt_grants_is_what_a_kernel_has(name):
+    memory = TASKS[name].budgets.memory_gib
+    assert memory << 30 == Quota().memory
+    assert f"at most {memory} GiB of memory" in render_prompt(TASKS[name])
 
 
 @pytest.mark.parametrize("name", TASK_NAMES)
