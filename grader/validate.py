@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from rich.console import Console
 from grader.records import write_json
 from grader.sandbox import launcher_of, sandbox_option
 from grader.validation.cells import Part, Plan
-from grader.validation.confusion import Outcome
+from grader.validation.confusion import CellResult, Outcome
 from grader.validation.margins import Margin, margins
 from grader.validation.printing import (
+    EVERY,
     Bar,
     Tally,
     print_confusion,
@@ -56,7 +58,12 @@ from task_spec.model import Bug, Task, TaskError
     type=click.IntRange(1),
     help="Cells that run at a time.  [default: one for each processor]",
 )
-@click.option("--json", "out", type=click.Path(path_type=Path), help="Write all of it to a file.")
+@click.option(
+    "--json",
+    "out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help=f"Write all of it to a file, every {EVERY} cells.",
+)
 @sandbox_option
 def main(
     name: str, jobs: int | None, out: Path | None, unsafe_no_sandbox: bool, **options: Any
@@ -69,17 +76,26 @@ def main(
     Exit status: 0 all is right, 1 something is wrong, 2 wrong use, 130 interrupted.
     """
     plan = _plan(name, **options)
+    if out is not None and not os.access(out.parent, os.W_OK):
+        raise _unwritable(out, "no folder in which files can be made")  # before hours of work
     console = Console()
     validation = Validation(plan, launcher_of(unsafe_no_sandbox), jobs or os.cpu_count() or 1)
-    interrupted = _run(validation, Bar(console))
-    found = margins(plan.task, plan.noise, validation.results)
+
+    def measured() -> list[Margin]:
+        return margins(plan.task, plan.noise, validation.results)
+
+    def keep(interrupted: bool = True) -> None:
+        if out is not None:
+            _write(out, record(plan, validation.results, measured(), interrupted))
+
+    interrupted = _run(validation, Bar(console), keep)
+    found = measured()
     tally = tally_of(validation, found)
     print_confusion(console, validation.results)
     if found:
         print_margins(console, found)
     print_tally(console, tally)
-    if out is not None:
-        _write(out, record(plan, validation.results, found, interrupted))
+    keep(interrupted)
     if interrupted:
         console.print(f"interrupted: {len(validation.results)} of {validation.total} cells")
         return 130
@@ -93,9 +109,16 @@ def tally_of(validation: Validation, found: Sequence[Margin]) -> Tally:
     return Tally(len(validation.results), wrong, small)
 
 
-def _run(validation: Validation, bar: Bar) -> bool:
-    """Whether it was interrupted."""
-    validation.seen = bar.ended
+def _run(validation: Validation, bar: Bar, keep: Callable[[], object]) -> bool:
+    """Whether it was interrupted. Now and then ``keep`` is called, lest a kill lose all."""
+
+    def seen(result: CellResult) -> None:
+        bar.ended(result)
+        if len(validation.results) % EVERY == 0:
+            with suppress(Failure):  # which the last one tells, after hours of work
+                keep()
+
+    validation.seen = seen
     bar.start(validation.total)
     with bar.progress:
         try:
@@ -135,7 +158,11 @@ def _write(out: Path, content: dict[str, Any]) -> None:
     try:
         write_json(out, content)
     except OSError as error:
-        raise Failure(f"can't write {out} ({error.strerror}): choose another --json") from None
+        raise _unwritable(out, str(error.strerror)) from None
+
+
+def _unwritable(out: Path, why: str) -> Failure:
+    return Failure(f"can't write {out} ({why}): choose another --json")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from grader.validation.cells import Cell, Part
 from grader.validation.confusion import CellResult, Outcome, confusion
 from grader.validation.margins import LEAST, SEEDS, Margin, Side
 
-_EVERY = 100  # cells from one line of progress to the next, where no bar can be drawn
+EVERY = 100  # cells from one line of progress to the next, where no bar can be drawn
 
 
 class Bar:
@@ -48,7 +48,7 @@ class Bar:
             print_wrong(self._console, result)
         wrong = f", {self._wrong} wrong" if self._wrong else ""
         self.progress.update(self._task, advance=1, description=f"cells{wrong}")
-        if self.progress.disable and self._ended % _EVERY == 0:
+        if self.progress.disable and self._ended % EVERY == 0:
             self._console.print(f"{self._ended} of {self._total} cells{wrong}", highlight=False)
 
 

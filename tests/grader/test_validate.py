@@ -22,6 +22,7 @@ from grader.validation.records import record
 from grader.validation.running import Validation
 from kernel_tool.launch import Launcher
 from task_spec.checking import at_least, at_most, none_of
+from task_spec.cli import Failure
 from task_spec.model import Cheat, Edit, Measurement, Repair
 from task_spec.registry import TASKS, get_task
 from task_spec.source import read_source
@@ -160,10 +161,24 @@ def test_ctrl_c_keeps_what_was_done(tmp_path):
             os.kill(os.getpid(), signal.SIGINT)
 
     bar.ended = ended
-    assert validate._run(validation, bar)
+    assert validate._run(validation, bar, lambda: None)
     assert 0 < len(validation.results) < validation.total
     text = json.dumps(record(validation.plan, validation.results, [], True))
     assert json.loads(text)["interrupted"]
+
+
+def test_what_was_done_is_kept_now_and_then(tmp_path, monkeypatch):
+    validation = Validation(plan_of(tiny_task(tmp_path), {Part.BUG}), Launcher(), jobs=2)
+    kept: list[int] = []
+
+    def keep():
+        kept.append(len(validation.results))
+        raise Failure("no space left")  # and so does the validation go on
+
+    monkeypatch.setattr(validate, "EVERY", 2)
+    assert not validate._run(validation, Bar(Console(quiet=True)), keep)
+    assert len(validation.results) == validation.total
+    assert kept == [n for n in range(1, validation.total + 1) if n % 2 == 0]
 
 
 # --- margins, on values that are drawn here
@@ -293,7 +308,8 @@ def test_every_exploit_is_tried_here_or_elsewhere(name):
         (["--part", "bugs"], "there is no 'bugs'"),
         (["--only", "nope"], "it has "),
         (["--seeds", "0"], "not in the range"),
-        (["--part", "report", "--json", "/no/such/folder/x.json"], "choose another --json"),
+        (["--json", "/no/such/folder/x.json"], "choose another --json"),
+        (["--json", "/"], "is a directory"),
     ],
 )
 def test_wrong_use_ends_in_one_line(arguments, advice):
