@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -24,6 +24,9 @@ NEWEST_FIRST = 0.25  # share of second extractions whose points are written newe
 # Shares of the curves of DR2 that hold the last value where a point is missing, that have the
 # straight line there between the points beside it, and that repeat the points before it.
 FILLED = {"held": 0.3, "bridged": 0.2, "repeated": 0.2}
+# Share of those that repeat which lack their first point as well: so each large survey shows what
+# becomes of a gap near the start of a curve that does not begin with its first point.
+FIRST_MISSING = 0.7
 LEAST_BEND = 0.05  # of an observed point, over what is typical of its curve; see `apart`
 # First cadence of an exposure, by release. Curves have up to 360 points, so the releases are apart
 # in true time, and only curves of one release can share an exposure. As they are published they may
@@ -73,6 +76,12 @@ class Curve:
     def t0(self) -> float:
         """Its published time, in days."""
         return (self.first + self.timing.ahead(len(self.shape))) / CADENCES_A_DAY
+
+    def without_first(self) -> Curve:
+        """The same curve, but the first of its points as they are written is missing."""
+        missing = self.missing.copy()
+        missing[-1 if self.newest_first else 0] = True
+        return replace(self, missing=missing)
 
     def values(self, filled: str) -> Floats:
         """(T,) float32 in the curve's unit and in the order in which it is written, NaN where a

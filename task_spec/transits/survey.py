@@ -20,6 +20,7 @@ import pandas as pd
 from task_spec.transits.curves import (
     FILL,
     FILLED,
+    FIRST_MISSING,
     NEWEST_FIRST,
     OTHER_UNIT,
     SHORTEST,
@@ -338,11 +339,13 @@ def _tables(
     # From a stream of its own, as timings are.
     ways = [*FILLED, ""]
     shares = [*FILLED.values(), 1 - sum(FILLED.values())]
-    filled = rng.spawn(1)[0].choice(ways, len(table), p=shares)
+    stream = rng.spawn(1)[0]
+    filled = stream.choice(ways, len(table), p=shares)
     table["filled"] = np.where(_releases(targets, table) == "DR2", filled, "")
+    first_missing = (table["filled"] == "repeated") & (stream.random(len(table)) < FIRST_MISSING)
     flux = [
-        np.append(curve.values(filled), np.float32(np.nan))
-        for (_, curve), filled in zip(every, table["filled"], strict=True)
+        np.append((curve.without_first() if cut else curve).values(filled), np.float32(np.nan))
+        for (_, curve), filled, cut in zip(every, table["filled"], first_missing, strict=True)
     ]
     return table, np.concatenate(flux)
 

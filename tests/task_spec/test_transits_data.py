@@ -572,6 +572,18 @@ def test_a_filled_point_repeats_or_is_on_a_line_and_an_observed_one_is_far_from_
             assert np.all(bend[added] <= 2 * np.spacing(np.nanmax(shown)))
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_each_survey_shows_a_gap_longer_than_what_was_seen_before_it_behind_a_missing_point(seed):
+    shown = 0
+    for filled, flux, _ in _as_published(draw_survey(seed, noise=0.95)):
+        edges = np.flatnonzero(np.diff(np.isnan(flux), prepend=False, append=False))
+        gaps = edges.reshape(-1, 2)
+        if filled == "repeated" and np.isnan(flux[0]):
+            before = [int(np.isfinite(flux[:first]).sum()) for first, _ in gaps[1:]]
+            shown += any(end - first > n for (first, end), n in zip(gaps[1:], before, strict=True))
+    assert shown >= 1
+
+
 def test_gaps_that_are_held_bridged_and_repeated():
     nan = np.nan
     values = np.array([nan, 1, nan, 2, 5, nan, nan, 2, nan], dtype=np.float32)
