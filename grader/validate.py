@@ -81,21 +81,19 @@ def main(
     console = Console()
     validation = Validation(plan, launcher_of(unsafe_no_sandbox), jobs or os.cpu_count() or 1)
 
-    def measured() -> list[Margin]:
-        return margins(plan.task, plan.noise, validation.results)
-
-    def keep(interrupted: bool = True) -> None:
+    def keep() -> None:
         if out is not None:
-            _write(out, record(plan, validation.results, measured(), interrupted))
+            _write(out, validation, _margins(validation), interrupted=True)
 
     interrupted = _run(validation, Bar(console), keep)
-    found = measured()
+    found = _margins(validation)
     tally = tally_of(validation, found)
     print_confusion(console, validation.results)
     if found:
         print_margins(console, found)
     print_tally(console, tally)
-    keep(interrupted)
+    if out is not None:
+        _write(out, validation, found, interrupted=interrupted)
     if interrupted:
         console.print(f"interrupted: {len(validation.results)} of {validation.total} cells")
         return 130
@@ -107,6 +105,10 @@ def tally_of(validation: Validation, found: Sequence[Margin]) -> Tally:
     wrong = sum(result.outcome is not Outcome.RIGHT for result in validation.results)
     small = [margin for margin in found if margin.too_small]
     return Tally(len(validation.results), wrong, small)
+
+
+def _margins(validation: Validation) -> list[Margin]:
+    return margins(validation.plan.task, validation.plan.noise, validation.results)
 
 
 def _run(validation: Validation, bar: Bar, keep: Callable[[], object]) -> bool:
@@ -154,9 +156,11 @@ def _part(name: str) -> Part:
     return Part(name)
 
 
-def _write(out: Path, content: dict[str, Any]) -> None:
+def _write(
+    out: Path, validation: Validation, found: Sequence[Margin], *, interrupted: bool
+) -> None:
     try:
-        write_json(out, content)
+        write_json(out, record(validation.plan, validation.results, found, interrupted))
     except OSError as error:
         raise _unwritable(out, str(error.strerror)) from None
 

@@ -15,7 +15,9 @@ from grader.validation.cells import Cell, Part
 from grader.validation.confusion import CellResult, Outcome, confusion
 from grader.validation.margins import LEAST, SEEDS, Margin, Side
 
-EVERY = 100  # cells from one line of progress to the next, where no bar can be drawn
+# Cells from one line of progress to the next, where no bar can be drawn, and from one time to the
+# next that results are written.
+EVERY = 100
 
 
 class Bar:
@@ -34,22 +36,22 @@ class Bar:
             disable=not console.is_terminal,
         )
         self._task = self.progress.add_task("cells", total=None)
-        self._total = self._ended = self._wrong = 0
+        self._wrong = 0
 
     def start(self, total: int) -> None:
-        self._total = total
         self.progress.update(self._task, total=total)
 
     def ended(self, result: CellResult) -> None:
         """A cell has ended."""
-        self._ended += 1
         if result.outcome is not Outcome.RIGHT:
             self._wrong += 1
             print_wrong(self._console, result)
         wrong = f", {self._wrong} wrong" if self._wrong else ""
         self.progress.update(self._task, advance=1, description=f"cells{wrong}")
-        if self.progress.disable and self._ended % EVERY == 0:
-            self._console.print(f"{self._ended} of {self._total} cells{wrong}", highlight=False)
+        (cells,) = self.progress.tasks
+        if self.progress.disable and cells.completed % EVERY == 0:
+            how_far = f"{cells.completed:.0f} of {cells.total:.0f} cells{wrong}"
+            self._console.print(how_far, highlight=False)
 
 
 def print_wrong(console: Console, result: CellResult) -> None:
