@@ -104,17 +104,21 @@ def print_calibration(console: Console, calibration: Calibration) -> None:
 
 
 def _bug_table(calibration: Calibration) -> Table:
+    doubt = any(bug.doubtful for bug in calibration.bugs)
     return figures(
-        "chance that a bug is repaired and reported",
+        "chance that a bug is repaired and reported"
+        + "; (+n): so often it or one beside it was not" * doubt,
         ("bug", "kind", "onion", "handled", "mean", "95% interval"),
         map(_bug_row, sorted(calibration.bugs, key=lambda each: -each.mean)),
     )
 
 
 def _bug_row(bug: BugChance) -> tuple[str, ...]:
-    handled = f"{bug.handled} of {bug.measured}" if bug.measured else "not met"
+    handled = f"{bug.handled} of {bug.measured}" if bug.measured else ""
+    doubt = f"(+{bug.doubtful})" if bug.doubtful else ""
+    met = " ".join(filter(None, (handled, doubt))) or "not met"
     onion = "yes" if bug.onion else ""
-    return bug.id, bug.kind, onion, handled, percent(bug.mean), interval(bug.interval)
+    return bug.id, bug.kind, onion, met, percent(bug.mean), interval(bug.interval)
 
 
 def _fit_table(calibration: Calibration) -> Table:

@@ -39,6 +39,7 @@ class BugChance(_Record):
     onion: bool
     handled: int
     measured: int
+    doubtful: int = Field(description="trials in which it or another bug was not handled")
     mean: float
     interval: tuple[float, float] = Field(description="central 95% of the posterior")
 
@@ -134,17 +135,37 @@ def attempt_of(trial: Trial, run: Run, task: Task) -> Attempt:
 
     One without a submission, or whose notebook did not run, counts as a failure of its own, not
     as one that handled nothing: that would be a lie about each of its bugs, and one that fewer or
-    easier bugs could not mend.
+    easier bugs could not mend. A check that several planted bugs break says that one of them was
+    not repaired, not which: where all of them were reported they are in doubt together; where one
+    was not, nothing is known of the others.
     """
     noise = run.config.noise
     if not trial.bugs or trial.failure_reason in _UNMEASURED:
         return Attempt(None, noise)
+    together = [group for group in _shown_together(trial, task) if len(group) > 1]
+    reported = {bug.id for bug in trial.bugs if bug.reported}
+    undecided = reported & frozenset[str]().union(*together)
     return Attempt(
-        {result.id: result.fixed and result.reported for result in trial.bugs},
+        {bug.id: bug.fixed and bug.reported for bug in trial.bugs if bug.id not in undecided},
         noise,
+        tuple(group for group in together if group <= reported),
         alarmed=trial.false_alarms > task.report.max_false_alarms,
         broke=trial.failure_reason is FailureReason.REGRESSION,
     )
+
+
+def _shown_together(trial: Trial, task: Task) -> list[frozenset[str]]:
+    """The bugs that were not repaired, those together that a check joins."""
+    groups: list[frozenset[str]] = []
+    for bug in (result.id for result in trial.bugs if not result.fixed):
+        joined = [group for group in groups if any(_share_a_check(task, bug, b) for b in group)]
+        groups = [group for group in groups if group not in joined]
+        groups.append(frozenset([bug]).union(*joined))
+    return groups
+
+
+def _share_a_check(task: Task, one: str, other: str) -> bool:
+    return not set(task.bug(one).checks).isdisjoint(task.bug(other).checks)
 
 
 def _common(task: Task, runs: Sequence[Run]) -> RunConfig:
@@ -175,10 +196,10 @@ def _noises(task: Task, attempts: Sequence[Attempt]) -> list[float]:
 
 
 def _chance(
-    posterior: Posterior, trait: Trait, attempts: Iterable[Attempt], noise: float
+    posterior: Posterior, trait: Trait, attempts: Sequence[Attempt], noise: float
 ) -> BugChance:
-    measured = (each.handled for each in attempts if each.handled is not None)
-    results = [handled[trait.id] for handled in measured if trait.id in handled]
+    known = [each.handled for each in attempts if each.handled is not None]
+    results = [handled[trait.id] for handled in known if trait.id in handled]
     chances = posterior.chances([trait.id], noise)[0]
     return BugChance(
         id=trait.id,
@@ -186,6 +207,7 @@ def _chance(
         onion=trait.onion,
         handled=sum(results),
         measured=len(results),
+        doubtful=sum(trait.id in bugs for each in attempts for bugs in each.doubtful),
         mean=float(chances.mean()),
         interval=_central(chances),
     )

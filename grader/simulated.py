@@ -165,7 +165,8 @@ def played(
         if trait.id in bugs
     }
     alarmed, broken = rng.random(2) < (ALARMED, BROKE)
-    return Attempt(handled, noise, bool(alarmed), bool(broken and all(handled.values())))
+    broke = bool(broken and all(handled.values()))
+    return Attempt(handled, noise, alarmed=bool(alarmed), broke=broke)
 
 
 def _repetition(

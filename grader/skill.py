@@ -58,18 +58,21 @@ class Attempt:
     """One graded trial: what became of each planted bug, and what else went wrong.
 
     ``handled``: by bug; None if there was no submission that could be graded, which says of each
-    bug nothing and of the trial that it failed. ``alarmed``: too many false alarms. ``broke``:
-    something else than the planted bugs is broken; it shows only where all of them are handled.
+    bug nothing and of the trial that it failed. ``doubtful``: sets of bugs, none of them in
+    ``handled``, of which it is known that not all were handled. ``alarmed``: too many false alarms.
+    ``broke``: something else than the planted bugs is broken; it shows only where all of them are
+    handled.
     """
 
     handled: Mapping[str, bool] | None
     noise: float = 0.0
+    doubtful: tuple[frozenset[str], ...] = ()
     alarmed: bool = False
     broke: bool = False
 
     @property
     def all_handled(self) -> bool:
-        return self.handled is not None and all(self.handled.values())
+        return self.handled is not None and all(self.handled.values()) and not self.doubtful
 
     @property
     def passed(self) -> bool:
@@ -131,10 +134,35 @@ class _Prior(NamedTuple):
 
 
 class _Data(NamedTuple):
-    """Outcomes of bugs in trials: what of the latent vector each depends on, (outcomes, latent)."""
+    """Outcomes, each of one bug in one trial or of a doubtful set: whether all were ``handled``,
+    (outcomes,).
+
+    ``design``: what of the latent vector each bug in each trial depends on, (bugs met, latent);
+    ``first``: the first row there of each outcome, (outcomes,).
+    """
 
     design: Floats
-    handled: Floats
+    first: npt.NDArray[np.int_]
+    handled: npt.NDArray[np.bool_]
+
+    def log_all(self, log_each: Floats) -> Floats:
+        """Sums (..., outcomes) of what is given for each bug met, (..., bugs met)."""
+        return np.asarray(np.add.reduceat(log_each, self.first, axis=-1))
+
+    def log_likelihood(self, logits: Floats) -> Floats:
+        """Of all outcomes, (...), with logits (..., bugs met)."""
+        log_all = self.log_all(log_expit(logits))
+        return np.asarray(np.where(self.handled, log_all, np.log(-np.expm1(log_all))).sum(axis=-1))
+
+    def expected(self, logits: Floats) -> Floats:
+        """The probability that each bug met was handled, given the outcomes, (..., bugs met)."""
+        failed = -np.expm1(self.log_all(log_expit(logits)))
+        share = np.where(self.handled, 0, 1 / failed)
+        return np.asarray(1 - expit(-logits) * np.repeat(share, self._sizes, axis=-1))
+
+    @property
+    def _sizes(self) -> npt.NDArray[np.int_]:
+        return np.diff(self.first, append=len(self.design))
 
 
 def fit(
@@ -163,15 +191,21 @@ def fit(
 
 def _data(traits: Sequence[Trait], attempts: Sequence[Attempt]) -> _Data:
     place = {trait.id: number for number, trait in enumerate(traits)}
-    rows = [
-        (place[bug], t, -attempt.noise * traits[place[bug]].rows, handled)
+    outcomes = [
+        (t, bugs, handled)
         for t, attempt in enumerate(attempts)
-        for bug, handled in (attempt.handled or {}).items()
+        for bugs, handled in (
+            *(((bug,), handled) for bug, handled in (attempt.handled or {}).items()),
+            *((sorted(bugs), False) for bugs in attempt.doubtful),
+        )
     ]
-    design = np.zeros((len(rows), len(traits) + 1 + len(attempts)))
-    for number, (bug, t, noise, _) in enumerate(rows):
-        design[number, [bug, len(traits), len(traits) + 1 + t]] = 1, noise, 1
-    return _Data(design, np.array([row[3] for row in rows], dtype=float))
+    met = [(t, place[bug]) for t, bugs, _ in outcomes for bug in bugs]
+    design = np.zeros((len(met), len(traits) + 1 + len(attempts)))
+    for row, (t, bug) in zip(design, met, strict=True):
+        row[[bug, len(traits), len(traits) + 1 + t]] = 1, -attempts[t].noise * traits[bug].rows, 1
+    sizes = [len(bugs) for _, bugs, _ in outcomes]
+    first = np.cumsum([0, *sizes])[:-1]
+    return _Data(design, first, np.array([handled for *_, handled in outcomes], dtype=bool))
 
 
 def _grid() -> Floats:
@@ -218,16 +252,19 @@ def _proposed(
 
 
 def _modes(data: _Data, prior: _Prior) -> tuple[Floats, Floats]:
-    """Modes of the latent vector and curvatures there, for each pair of scales: Newton's method."""
+    """Modes of the latent vector and curvatures there, for each pair of scales: Newton's method,
+    with what is doubtful at its expectation (EM; Dempster, Laird and Rubin 1977, Journal of the
+    Royal Statistical Society B 39)."""
     modes = np.tile(prior.mean, (len(prior.precision), 1))
     for _ in range(100):
-        chance = expit(modes @ data.design.T)
+        logits = modes @ data.design.T
+        chance = expit(logits)
         weighted = data.design.T * (chance * (1 - chance))[:, None]
         curvature = weighted @ data.design + prior.precision
         pull = np.einsum("kij,kj->ki", prior.precision, prior.mean - modes)
-        gradient = (data.handled - chance) @ data.design + pull
+        gradient = (data.expected(logits) - chance) @ data.design + pull
         step = np.linalg.solve(curvature, gradient[..., None])[..., 0]
-        # The density is log-concave: steps of bounded length arrive.
+        # What is maximised is log-concave: steps of bounded length arrive.
         modes += step / np.maximum(1, np.abs(step).max(axis=1, keepdims=True) / 2)
         if np.abs(step).max() < 1e-3:
             break
@@ -236,8 +273,7 @@ def _modes(data: _Data, prior: _Prior) -> tuple[Floats, Floats]:
 
 def _log_joint(data: _Data, prior: _Prior, k: int, latent: Floats) -> Any:
     """Of latent vectors (..., latent) and outcomes, at the scales ``k``, up to a constant."""
-    logits = latent @ data.design.T
-    likelihood = logits @ data.handled + log_expit(-logits).sum(axis=-1)
+    likelihood = data.log_likelihood(latent @ data.design.T)
     off = latent - prior.mean
     return likelihood - ((off @ prior.precision[k]) * off).sum(axis=-1) / 2 + prior.log_det[k] / 2
 
