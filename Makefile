@@ -2,8 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-trials: .venv/.run  ## set up, then run ten graded trials
-	$(BIN)/python -m grader.run_trials
+trials: .venv/.run  ## set up, then run ten graded trials, or TRIALS=3
+	$(BIN)/python -m grader.run_trials $(addprefix --trials ,$(TRIALS))
 
 test: .venv/.dev  ## set up, then run the tests
 	$(BIN)/python -m pytest -n 3 -m "not matrix"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,7 @@ from grader.sandbox import launcher_of, sandbox_option
 from grader.summary import summarise
 from grader.tables import print_summary, result_line
 from grader.trials import MakeAgent, Plan, run_trials
+from kernel_tool.launch import Launcher
 from task_spec.cli import Failure, defaulted, run, variant_of, variant_options, variant_seed_option
 from task_spec.variant import Variant
 
@@ -134,9 +136,17 @@ def main(context: click.Context, /, **options: Any) -> None:
         folder = _folder(options, config)
     except (FolderError, AgentError) as error:
         raise Failure(str(error)) from None
-    plan = Plan(
+    with closing(folder):
+        attempts = read_run(folder.path).attempts
+        sys.exit(_run(_plan(config, variant, attempts, launcher), config, folder, options))
+
+
+def _plan(
+    config: RunConfig, variant: Variant, attempts: Sequence[Trial], launcher: Launcher
+) -> Plan:
+    return Plan(
         variant,
-        _maker(config, variant, _purse(config, read_run(folder.path).attempts)),
+        _maker(config, variant, _purse(config, attempts)),
         config.trials,
         config.concurrency,
         config.seed,
@@ -145,7 +155,6 @@ def main(context: click.Context, /, **options: Any) -> None:
         trial_seconds=60 * config.trial_minutes,
         until_decided=config.until_decided,
     )
-    sys.exit(_run(plan, config, folder, options))
 
 
 def _claude(model: str, purse: Purse | None) -> ClaudeAgent:

@@ -29,7 +29,8 @@ def test_make_targets_of_the_readme_are_run_by_ci():
     made = [command for command in COMMANDS if command.startswith("make ")]
     ci = (ROOT / ".ci" / "run").read_text().splitlines()
     assert made
-    assert set(made) <= set(ci)
+    # CI may make fewer trials.
+    assert set(made) <= {line.partition(" TRIALS=")[0] for line in ci}
 
 
 @pytest.mark.long

@@ -6,17 +6,16 @@ from grader.agents.scripted import oracle
 from task_spec.composition import choose
 from tests.agents.stand_in import KEY, MODEL, StandIn, episode
 from tests.agents.stand_in_replies import Fault, Reply, call, text, thinking
-from tests.grader.test_trials import run
+from tests.command_line import refused
 from tests.grader.tiny_task import run_on_tiny_task, tiny_task
 
 PLOT = "import matplotlib.pyplot as plt\nplt.plot([1, 2]); plt.show()"
 
 
-def _play(out, *steps, **options):
+def _play(folder, *steps, options=()):
     with StandIn(episode(*steps)) as server:
-        options = [f"--{name}={value}" for name, value in options.items()]
-        done = run("--model", MODEL, "--trials", 1, "--out", out, *options, env=server.environment)
-        return done, server.requests
+        words = ("--model", MODEL, "--trials", 1, *options)
+        return run_on_tiny_task(folder, *words, **server.environment), server.requests
 
 
 def test_a_model_that_repairs_and_reports_passes(tmp_path):
@@ -25,18 +24,16 @@ def test_a_model_that_repairs_and_reports_passes(tmp_path):
         call("edit_cell", {"cell_id": edit.cell, "old": edit.old, "new": edit.new})
         for edit in right.edits
     ]
-    script = episode(
+    script = (
         Reply(thinking("Where to begin?"), text("I read it."), call("read_notebook", {})),
         Reply(call("run_code", {"code": PLOT})),
         Reply(text("Now all repairs at once."), *edits),
         Reply(call("submit", {"bug_report": [{"clause": "P0"}]})),
         Reply(call("submit", {"bug_report": right.report})),
     )
-    with StandIn(script) as server:
-        options = ("--model", MODEL, "--trials", 1)
-        done = run_on_tiny_task(tmp_path, *options, **server.environment)
+    done, requests = _play(tmp_path, *script)
     assert done.exit_code == 0, done.output
-    out, requests = tmp_path / "run", server.requests
+    out = tmp_path / "run"
     summary = json.loads((out / "summary.json").read_text())
     assert (summary["agent"], summary["model"], summary["passed"]) == ("claude", MODEL, 1)
     assert summary["usage"]["output"] == 5 * 5
@@ -53,8 +50,8 @@ def test_a_model_that_repairs_and_reports_passes(tmp_path):
 
 
 def test_a_model_that_never_submits_is_reminded_and_then_fails(tmp_path):
-    done, requests = _play(tmp_path / "run", *[Reply(text("I am done."))] * 5)
-    assert done.returncode == 0, done.stderr
+    done, requests = _play(tmp_path, *[Reply(text("I am done."))] * 5)
+    assert done.exit_code == 0, done.output
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["failure_reasons"] == {"no_submission": 1}
     assert len(requests) == 3
@@ -63,18 +60,18 @@ def test_a_model_that_never_submits_is_reminded_and_then_fails(tmp_path):
 
 def test_a_fault_of_the_api_is_no_failure_of_the_model(tmp_path):
     broken = Fault(400, "the server can't do this")
-    done, _ = _play(tmp_path / "run", Reply(call("read_notebook", {})), broken, retries=0)
-    assert done.returncode == 3, done.stderr
-    assert "--resume" in done.stdout
+    done, _ = _play(tmp_path, Reply(call("read_notebook", {})), broken, options=("--retries", 0))
+    assert done.exit_code == 3, done.output
+    assert "--resume" in done.output
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert (summary["trials"], summary["infrastructure"], summary["pass_rate"]) == (0, 1, None)
     (trial,) = (tmp_path / "run" / "trials.jsonl").read_text().splitlines()
     assert json.loads(trial)["outcome"] == "infrastructure"
 
 
-def test_an_unknown_model_is_one_line_and_status_2(tmp_path):
+def test_an_unknown_model_is_one_line_and_status_2(tmp_path, monkeypatch):
     with StandIn(episode()) as server:
-        done = run("--model", "claude-nope", "--out", tmp_path / "run", env=server.environment)
-    assert done.returncode == 2
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert "claude-nope" in done.stderr
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        told = refused("grader.run_trials", "--model", "claude-nope", "--out", tmp_path / "run")
+    assert "claude-nope" in told

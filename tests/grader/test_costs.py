@@ -12,37 +12,29 @@ from grader.run_folder import RunFolder, read_run
 from tests.agents.stand_in import MODEL, StandIn, episode
 from tests.agents.stand_in_replies import Reply, call, text
 from tests.command_line import refused
+from tests.grader.test_calibrate import CONFIG
 from tests.grader.test_display import ended
-from tests.grader.test_trials import RUN_TRIALS, run
-from tests.grader.tiny_task import run_on_tiny_task
+from tests.grader.test_trials import RUN_TRIALS
+from tests.grader.tiny_task import resume_on_tiny_task, run_on_tiny_task
 
 PRICED = "claude-haiku-4-5"
 DONE = Reply(text("I am done."))
 
 
-def played(script, *options, model=PRICED):
-    with StandIn(script, models=(model,)) as server:
-        done = run("--model", model, *options, env=server.environment)
-        return done, server.requests
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """What a run of a priced model printed, and its folder."""
-    out = tmp_path_factory.mktemp("priced") / "runs" / "one"
-    done, _ = played(episode(DONE, DONE, DONE), "--trials", 1, "--out", out)
-    assert done.returncode == 0, done.stderr
-    return done.stdout, out
+def played(folder, script, *options, do=run_on_tiny_task):
+    with StandIn(script, models=(PRICED,)) as server:
+        return do(folder, *options, **server.environment), server.requests
 
 
 @pytest.fixture
-def config(finished):
-    return read_run(finished[1]).config
+def config():
+    return CONFIG.model_copy(update={"model": PRICED, "trials": 1})
 
 
-def test_the_estimate_comes_before_the_first_trial(finished):
-    told, _ = finished
-    assert told.index("cost: about $") < told.index("trial   0")
+def test_the_estimate_comes_before_the_first_trial(tmp_path):
+    done, _ = played(tmp_path, episode(DONE, DONE, DONE), "--model", PRICED, "--trials", 1)
+    assert done.exit_code == 0, done.output
+    assert done.output.index("cost: about $") < done.output.index("trial   0")
 
 
 def test_without_a_price_nothing_is_estimated(config, tmp_path):
@@ -78,24 +70,23 @@ def test_a_script_costs_nothing_and_has_no_estimate(config, tmp_path):
     assert estimate(config.model_copy(update={"model": None}), tmp_path) is None
 
 
-@pytest.mark.matrix
 def test_a_run_stops_before_its_money_is_spent_and_goes_on_with_more(tmp_path):
     """A reply of this model can cost up to 0.32 USD; each does cost 0.10."""
     out = tmp_path / "run"
     dear = Reply(call("read_notebook", {}), usage={"output_tokens": 20_000})
     script = episode(dear, dear, DONE, DONE, DONE)
-    options = ("--trials", 2, "--concurrency", 1, "--out", out)
-    done, requests = played(script, *options, "--max-cost", 0.75)
-    assert done.returncode == 3, done.stdout
-    assert "of the $0.75 of --max-cost are spent" in " ".join(done.stdout.split())
-    assert f"--resume {out}" in done.stdout
+    options = ("--model", PRICED, "--trials", 2, "--concurrency", 1, "--max-cost", 0.7)
+    done, requests = played(tmp_path, script, *options)
+    assert done.exit_code == 3, done.output
+    assert "of the $0.70 of --max-cost are spent" in " ".join(done.output.split())
+    assert f"--resume {out}" in done.output
     summary = json.loads((out / "summary.json").read_text())
     assert (summary["trials"], summary["infrastructure"], summary["open"]) == (1, 1, 0)
-    assert summary["cost"] <= 0.75
+    assert summary["cost"] <= 0.7
     assert summary["stopped"]
     assert len(requests) == 5 + 2
-    done, more = played(script, "--resume", out, "--max-cost", 5)
-    assert done.returncode == 0, done.stdout
+    done, more = played(tmp_path, script, "--max-cost", 5, do=resume_on_tiny_task)
+    assert done.exit_code == 0, done.output
     assert len(more) == 5
     after = json.loads((out / "summary.json").read_text())
     assert (after["trials"], after["repeated"], after["stopped"]) == (2, 1, "")

@@ -20,7 +20,8 @@ from grader.transcript import End, ResultEvent, Start, TurnEvent
 from grader.verdict import FailureReason
 from kernel_tool.results import Fault, Image, Text, ToolResult
 from tests.command_line import refused
-from tests.grader.test_trials import command, run
+from tests.grader.test_trials import command
+from tests.grader.tiny_task import run_on_tiny_task
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -126,21 +127,19 @@ def test_what_a_model_wrote_is_no_markup_and_no_control_sequence():
     assert event_lines(End(reason="no_submission", detail="gone"))[0].endswith("gone")
 
 
-@pytest.mark.parametrize(
-    "option", ["--quiet", *(pytest.param(o, marks=pytest.mark.matrix) for o in (None, "--verbose"))]
-)
+@pytest.mark.parametrize("option", [None, "--quiet", "--verbose"])
 def test_on_what_is_no_terminal_there_are_lines_and_no_control_sequences(option, tmp_path):
     options = [option] if option else []
-    done = run("--agent", "nop", "--trials", 1, "--out", tmp_path / "run", *options)
-    assert done.returncode == 0, done.stderr
-    assert "\x1b" not in done.stdout
-    assert "\r" not in done.stdout
-    assert "trial   0  failed no_submission" in done.stdout
+    done = run_on_tiny_task(tmp_path, "--agent", "nop", "--trials", 1, *options)
+    assert done.exit_code == 0, done.output
+    assert "\x1b" not in done.output
+    assert "\r" not in done.output
+    assert "trial   0  failed no_submission" in done.output
     if option == "--quiet":
-        assert len(done.stdout.splitlines()) == 2
-        assert "passed 0 of 1: 0%, 95% interval 0% to 79%" in done.stdout
+        assert len(done.output.splitlines()) == 2
+        assert "passed 0 of 1: 0%, 95% interval 0% to 79%" in done.output
     if option == "--verbose":
-        assert "trial 0  turn 1  I have nothing more to do." in done.stdout
+        assert "trial 0  turn 1  I have nothing more to do." in done.output
 
 
 def test_on_a_terminal_there_are_bars(tmp_path):

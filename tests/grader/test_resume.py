@@ -24,6 +24,7 @@ from tests.agents.stand_in import MODEL, StandIn, episode
 from tests.agents.stand_in_replies import Fault, Reply, call, text
 from tests.command_line import refused
 from tests.grader.test_trials import RUN_TRIALS, command, run
+from tests.grader.tiny_task import resume_on_tiny_task, run_on_tiny_task
 
 KILLS = 50
 
@@ -70,19 +71,18 @@ def test_a_run_that_is_there_can_only_be_resumed_as_one(tmp_path):
     assert "is not a run folder" in refused(RUN_TRIALS, "--resume", tmp_path)
 
 
-@pytest.mark.matrix
 def test_trials_that_a_fault_ended_are_tried_again_by_resume(tmp_path):
     """The one that was finished stays; the other's cost counts; its attempt is kept."""
     out = tmp_path / "run"
     with StandIn(episode(*[Reply(text("I am done."))] * 3)) as good:
         options = ("--model", MODEL, "--trials", 2, "--concurrency", 1, "--retries", 0)
         with StandIn(_one_good_trial()) as bad:
-            done = run(*options, "--out", out, env=bad.environment)
-        assert done.returncode == 3
-        assert f"--resume {out}" in done.stdout
+            done = run_on_tiny_task(tmp_path, *options, **bad.environment)
+        assert done.exit_code == 3
+        assert f"--resume {out}" in done.output
         kept = [trial for trial in read_run(out).trials if trial.outcome == "failed"]
-        done = run("--resume", out, env=good.environment)
-        assert done.returncode == 0, done.stderr
+        done = resume_on_tiny_task(tmp_path, **good.environment)
+        assert done.exit_code == 0, done.output
         assert len(good.requests) == 3
     after = read_run(out)
     assert [trial.outcome for trial in after.trials] == ["failed", "failed"]

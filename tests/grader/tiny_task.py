@@ -187,7 +187,16 @@ def tiny_task(folder: Path, *, centre_limit: float = 1e-6, **changes: Any) -> Ta
 def run_on_tiny_task(folder: Path, *options: object, **environment: str) -> Result:
     """`grader.run_trials` on the task's easiest variant, in this process; all that it writes is in
     ``folder``."""
+    return _called(folder, "--out", folder / "run", *options, **environment)
+
+
+def resume_on_tiny_task(folder: Path, *options: object, **environment: str) -> Result:
+    """The run of :func:`run_on_tiny_task` in ``folder``, gone on with."""
+    return _called(folder, "--resume", folder / "run", *options, **environment)
+
+
+def _called(folder: Path, *words: object, **environment: str) -> Result:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(TASKS, "tiny", tiny_task(folder))
-        words = ["--task", "tiny", "--level", "easy", *map(str, options)]
-        return CliRunner().invoke(main, [*words, "--out", str(folder / "run")], env=environment)
+        easy = ("--task", "tiny", "--level", "easy", *map(str, words))
+        return CliRunner().invoke(main, easy, env=environment)

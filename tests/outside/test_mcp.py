@@ -116,12 +116,13 @@ async def test_a_server_over_http_ends_with_its_episode(tmp_path):
     try:
         wait_for(port)
         async with Client(f"http://127.0.0.1:{port}/mcp") as client:
+            await client.call_tool("insert_cell", {"after": "start", "source": "1 / 0"})
             await client.call_tool("submit", {"bug_report": []})
         assert server.wait(timeout=20) == 0
     finally:
         server.kill()
         server.wait()
-    assert graded(out).failure_reason == "missed_bug"
+    assert graded(out).failure_reason == "notebook_error"
 
 
 @pytest.mark.matrix
