@@ -150,7 +150,7 @@ def transcripts_of_played(out: Path) -> dict[str, str]:
 @pytest.mark.long
 @pytest.mark.matrix
 def test_killed_fifty_times_a_run_loses_and_repeats_nothing(tmp_path):
-    out, rng, kills, most = tmp_path / "run", random.Random(7), 0, 5_000
+    out, rng, kills, most = tmp_path / "run", random.Random(7), 0, 1_000
     arguments = ("--agent", "nop", "--trials", most, "--concurrency", 4, "--out", out, "--quiet")
     graded, played = {}, {}
     with short_temporary_folder() as temporary:
