@@ -106,8 +106,7 @@ def print_calibration(console: Console, calibration: Calibration) -> None:
 def _bug_table(calibration: Calibration) -> Table:
     doubt = any(bug.doubtful for bug in calibration.bugs)
     return figures(
-        "chance that a bug is repaired and reported"
-        + " (+n: n trials in doubt)" * doubt,
+        "chance that a bug is repaired and reported" + " (+n: n trials in doubt)" * doubt,
         ("bug", "kind", "onion", "handled", "mean", "95% interval"),
         map(_bug_row, sorted(calibration.bugs, key=lambda each: -each.mean)),
     )
