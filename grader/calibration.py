@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from grader.doubt import shown_together
 from grader.proposal import TARGET, Prediction, propose, reach
 from grader.records import RunConfig, Trial
 from grader.run_folder import Run
@@ -135,14 +136,14 @@ def attempt_of(trial: Trial, run: Run, task: Task) -> Attempt:
 
     One without a submission, or whose notebook did not run, counts as a failure of its own, not
     as one that handled nothing: that would be a lie about each of its bugs, and one that fewer or
-    easier bugs could not mend. A check that several planted bugs break says that one of them was
-    not repaired, not which: where all of them were reported they are in doubt together; where one
-    was not, nothing is known of the others.
+    easier bugs could not mend. Of bugs that a check shows together all are in doubt if all were
+    reported; if one was not, nothing is known of the others.
     """
     noise = run.config.noise
     if not trial.bugs or trial.failure_reason in _UNMEASURED:
         return Attempt(None, noise)
-    together = [group for group in _shown_together(trial, task) if len(group) > 1]
+    left = (task.bug(result.id) for result in trial.bugs if not result.fixed)
+    together = [frozenset(group) for group in shown_together(left) if len(group) > 1]
     reported = {bug.id for bug in trial.bugs if bug.reported}
     undecided = reported & frozenset[str]().union(*together)
     return Attempt(
@@ -152,20 +153,6 @@ def attempt_of(trial: Trial, run: Run, task: Task) -> Attempt:
         alarmed=trial.false_alarms > task.report.max_false_alarms,
         broke=trial.failure_reason is FailureReason.REGRESSION,
     )
-
-
-def _shown_together(trial: Trial, task: Task) -> list[frozenset[str]]:
-    """The bugs that were not repaired, those together that a check joins."""
-    groups: list[frozenset[str]] = []
-    for bug in (result.id for result in trial.bugs if not result.fixed):
-        joined = [group for group in groups if any(_share_a_check(task, bug, b) for b in group)]
-        groups = [group for group in groups if group not in joined]
-        groups.append(frozenset([bug]).union(*joined))
-    return groups
-
-
-def _share_a_check(task: Task, one: str, other: str) -> bool:
-    return not set(task.bug(one).checks).isdisjoint(task.bug(other).checks)
 
 
 def _common(task: Task, runs: Sequence[Run]) -> RunConfig:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from grader.checks import run_checks
+from grader.doubt import shown_together
 from grader.reexecute import WorldRun, run_world
 from grader.report import Match, match, problems
 from grader.submission import (
@@ -113,7 +114,7 @@ def judge(
         )
         for bug in variant.bugs
     )
-    reason, detail = _reason(checks, bugs, runs)
+    reason, detail = _reason(variant, checks, bugs, runs)
     return Verdict(
         passed=reason is None,
         reward=1.0 if reason is None else _partial_reward(variant, checks, bugs, matched),
@@ -161,7 +162,10 @@ def _row_notes(matched: Match) -> str:
 
 
 def _reason(
-    checks: list[CheckResult], bugs: Sequence[BugResult], runs: Sequence[WorldRun]
+    variant: Variant,
+    checks: list[CheckResult],
+    bugs: Sequence[BugResult],
+    runs: Sequence[WorldRun],
 ) -> tuple[FailureReason | None, str]:
     """The first reason that applies, in the order of FailureReason."""
     for run in runs:
@@ -176,9 +180,10 @@ def _reason(
         return FailureReason.WRONG_ROWS, "; ".join(
             f"{bug.id}: rows of {bug.rows}" for bug in unreported
         )
-    unfixed = [bug.id for bug in bugs if not bug.fixed]
+    unfixed = [bug for bug, of in zip(variant.bugs, bugs, strict=True) if not of.fixed]
     if unfixed:
-        return FailureReason.PARTIAL_FIX, f"reported but not repaired: {', '.join(unfixed)}"
+        left = ", ".join(" and/or ".join(group) for group in shown_together(unfixed))
+        return FailureReason.PARTIAL_FIX, f"reported but not repaired: {left}"
     broken = [c for c in checks if not c.passed and c.id != REPORT_FALSE_ALARMS]
     if broken:
         return FailureReason.REGRESSION, f"{broken[0].id}: {broken[0].explanation}"

@@ -2,6 +2,10 @@
 
 import pytest
 
+from grader.grading import judge
+from grader.report import match
+from grader.verdict import CheckResult
+from task_spec.composition import choose
 from task_spec.model import Edit
 from tests.grader.playing import (
     TASK,
@@ -21,6 +25,33 @@ async def test_correct_notebook_with_a_full_report_passes():
     assert all(bug.fixed and bug.reported for bug in verdict.bugs)
     assert {check.clause for check in verdict.checks} >= {clause.id for clause in TASK.clauses}
     assert verdict.metrics["fresh.test_ap"] != verdict.metrics["published.test_ap"]
+
+
+@pytest.mark.parametrize(
+    ("failed", "left"),
+    [
+        (("P10.rate",), "schedule_count"),
+        (("P10.rate", "P1.stars"), "star_hours and/or minus_zero, schedule_count"),
+        (("P3.flux",), "magnitudes and/or held_points"),
+        (("P3.observed",), "held_points"),
+    ],
+)
+def test_where_a_check_shows_several_bugs_a_verdict_does_not_say_which_was_left(failed, left):
+    planted = ["star_hours", "minus_zero", "magnitudes", "held_points", "schedule_count"]
+    variant = choose(TASK, only=planted)
+    results = [
+        CheckResult(
+            id=check.id,
+            clause=check.id.partition(".")[0],
+            passed=check.id not in failed,
+            value=None,
+            bound="",
+            explanation="",
+        )
+        for check in TASK.checks
+    ]
+    verdict = judge(variant, results, match(full_report(variant), variant))
+    assert verdict.detail == f"reported but not repaired: {left}"
 
 
 def composed(choices: list[tuple[Edit, ...]]) -> tuple[list[Edit], list[int]]:
