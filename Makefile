@@ -12,8 +12,7 @@ matrix: .venv/.dev  ## every bug, repair and near miss through the whole grader
 	$(BIN)/python -m pytest -n 3 --maxschedchunk 1 -m matrix
 
 validate: .venv/.run  ## the whole proof of both graders: hours on two cores
-	$(BIN)/python -m grader.validate --task transits
-	$(BIN)/python -m grader.validate --task tinylm
+	status=0; for task in transits tinylm; do $(BIN)/python -m grader.validate --task $$task || status=1; done; exit $$status
 
 lint: .venv/.dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from grader.doubt import shown_together
+from grader.doubt import share_a_check, shown_together
 from grader.proposal import TARGET, Prediction, propose, reach
 from grader.records import RunConfig, Trial
 from grader.run_folder import Run
@@ -92,7 +92,7 @@ class Calibration(_Record):
     target: float
     clean: float = Field(description="mean probability that nothing but the bugs goes wrong")
     spread: float = Field(description="mean standard deviation of trials' form, in logits")
-    efficiency: float = Field(description="of the importance sample; not to be trusted below 0.01")
+    efficiency: float = Field(description="of the importance sample, before its draws are moved")
     bugs: tuple[BugChance, ...]
     fitted: tuple[Fitted, ...]
     proposal: Proposal
@@ -146,6 +146,9 @@ def attempt_of(trial: Trial, run: Run, task: Task) -> Attempt:
     together = [frozenset(group) for group in shown_together(left) if len(group) > 1]
     reported = {bug.id for bug in trial.bugs if bug.reported}
     undecided = reported & frozenset[str]().union(*together)
+    # One beside a bug that was not reported is known only if it was repaired, which would flatter.
+    unsaid = [task.bug(bug.id) for bug in trial.bugs if not bug.reported]
+    undecided |= {b for b in reported if any(share_a_check(task.bug(b), u) for u in unsaid)}
     return Attempt(
         {bug.id: bug.fixed and bug.reported for bug in trial.bugs if bug.id not in undecided},
         noise,

@@ -20,9 +20,10 @@ TURNS, READ, SAID = 30, 2_500, 800  # turns; tokens of results and of output in 
 _CHARACTERS_OF_A_TOKEN = 4
 
 
-def estimate(config: RunConfig, runs: Path) -> str | None:
-    """What a run may cost, in words: from trials of the same task and model under ``runs``, else
-    from a typical episode. None without a model, and where there is no price for it says so."""
+def estimate(config: RunConfig, runs: Path, trials: int) -> str | None:
+    """What so many trials of a run may cost, in words: from trials of the same task and model under
+    ``runs``, else from a typical episode. None without a model, and where there is no price for it
+    says so."""
     if config.model is None:
         return None
     if price_of(config.model) is None:
@@ -31,7 +32,7 @@ def estimate(config: RunConfig, runs: Path) -> str | None:
     basis = f"{len(seen)} earlier trials" if seen else f"an episode of {TURNS} turns"
     each = mean(seen) if seen else cost(config.model, typical_usage(config.task)) or 0.0
     return (
-        f"cost: about ${each:.2f} a trial, ${each * config.trials:.2f} for {config.trials} "
+        f"cost: about ${each:.2f} a trial, ${each * trials:.2f} for {trials} "
         f"(from {basis}, prices of {LOOKED_UP})"
     )
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from grader.grading import grade_text
@@ -75,11 +77,10 @@ def _read(path: Path, what: str) -> str:
 
 
 def _writable(out: Path) -> None:
-    try:
-        with out.open("a", encoding="utf-8"):
-            pass
-    except OSError as error:
-        raise Failure(f"can't write {out} ({error.strerror}): choose another --out") from None
+    there = out if out.exists() else out.parent
+    if out.is_dir() or not os.access(there, os.W_OK):
+        why = "it is a folder" if out.is_dir() else f"{there} is not there, or can't be written"
+        raise Failure(f"can't write {out} ({why}): choose another --out")
 
 
 def print_verdict(console: Console, verdict: Verdict) -> None:
@@ -90,11 +91,12 @@ def print_verdict(console: Console, verdict: Verdict) -> None:
     for check in sorted(verdict.checks, key=lambda check: check.passed):
         mark = "[green]ok[/green]" if check.passed else "[red]FAIL[/red]"
         value = "-" if check.value is None else f"{check.value:.4g}"
-        table.add_row(mark, check.id, check.world, value, check.bound, check.explanation)
+        told = map(escape, (check.id, check.world, value, check.bound, check.explanation))
+        table.add_row(mark, *told)
     if verdict.checks:
         console.print(table)
     for bug in verdict.bugs:
-        console.print(bug.in_words)
+        console.print(bug.in_words, markup=False)
     outcome = "passed" if verdict.passed else f"failed: {verdict.failure_reason}"
     if not verdict.confined:
         console.print("not confined: the code could have changed anything, this verdict included")

@@ -13,6 +13,7 @@ import click
 from grader.outside.arguments import as_report, parsed
 from grader.outside.options import start_options
 from grader.outside.wire import HOST, Hosted, HostError, ask, unpacked
+from grader.run_folder import BROKEN
 from grader.verdict import Verdict
 from kernel_tool.results import Image, Text, ToolResult
 from task_spec.cli import Failure, run
@@ -141,10 +142,11 @@ def stop(episode: Path | None) -> None:
 
 def _newest() -> Path:
     """The folder of the trial under ``runs/`` that was started last."""
-    found = sorted(Path("runs").glob("*/trial-*"), key=lambda path: path.stat().st_ctime)
+    # Written once, when it starts; the folder itself changes whenever a file is added.
+    found = list(Path("runs").glob(f"*/trial-*/{BROKEN}"))
     if not found:
         raise Failure("there is no episode under runs/: start one, or give --episode")
-    return found[-1]
+    return max(found, key=lambda path: path.stat().st_mtime_ns).parent
 
 
 def _hosted(folder: Path | None) -> Hosted:

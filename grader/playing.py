@@ -14,6 +14,7 @@ from grader.agents.base import Agent
 from grader.episode import run_episode
 from grader.records import answer_key, write_json
 from grader.report import problems
+from grader.run_folder import BROKEN
 from grader.submission import ReportError, parse_report
 from grader.transcript import Event, Start, Transcript
 from kernel_tool.launch import Launcher
@@ -43,7 +44,7 @@ async def play(
     """
     with launcher.workspace() as workspace:
         notebook = await asyncio.to_thread(stage_workspace, variant, workspace)
-        shutil.copyfile(notebook, folder / "broken.ipynb")
+        shutil.copyfile(notebook, folder / BROKEN)
         write_json(folder / "planted.json", answer_key(variant))
         limits, submit = _limits(variant.task.budgets), _submit_tool(variant)
         session = Session(notebook, workspace, launcher, limits, submit)

@@ -25,6 +25,7 @@ from grader.records import RunConfig, Trial, trial_of, write_json
 from grader.transcript import End, Event, read_transcript
 
 SUMMARY = "summary.json"
+BROKEN = "broken.ipynb"  # in a trial's folder: the notebook as it was given
 _FOLDER = re.compile(r"trial-(\d{3,})")
 _KILLED = "the run was killed"
 
@@ -52,6 +53,11 @@ class Run:
         for trial in sorted(self.attempts, key=lambda each: each.attempt):
             last[trial.trial] = trial
         return tuple(last[number] for number in sorted(last))
+
+    @property
+    def open(self) -> int:
+        """How many trials there are to be, besides those that count."""
+        return self.config.trials - len(self.graded)
 
     @property
     def graded(self) -> tuple[Trial, ...]:

@@ -211,16 +211,18 @@ def _run(plan: Plan, config: RunConfig, folder: RunFolder, options: dict[str, An
         summary = summarise(read_run(folder.path), known)
         folder.write(SUMMARY, {**summary, "stopped": stopped})
     if options["quiet"]:
-        console.print(f"{folder.path}: {result_line(summary)}", highlight=False, soft_wrap=True)
+        console.print(
+            f"{folder.path}: {result_line(summary)}", highlight=False, soft_wrap=True, markup=False
+        )
     else:
         print_summary(console, summary)
         review = f"to review it: python -m grader.export {folder.path} --format html"
-        console.print(review, soft_wrap=True)
+        console.print(review, soft_wrap=True, markup=False)
     if stopped:
-        console.print(stopped, style="yellow", highlight=False, soft_wrap=True)
+        console.print(stopped, style="yellow", highlight=False, soft_wrap=True, markup=False)
     if summary["open"] + summary["infrastructure"] and not stopped.startswith(SETTLED):
         again = f"to go on: python -m grader.run_trials --resume {folder.path}"
-        console.print(again, soft_wrap=True)
+        console.print(again, soft_wrap=True, markup=False)
         return UNFINISHED
     return 0
 
@@ -229,13 +231,14 @@ def _announce(console: Console, plan: Plan, config: RunConfig, folder: RunFolder
     console.print(
         f"{config.trials} trials of {config.variant}, agent {config.agent}, in {folder.path}",
         soft_wrap=True,
+        markup=False,
     )
     if config.agent in PLANS:
         console.print(_NO_MODEL.format(agent=config.agent), style="yellow")
     console.print(
         f"kernels: {plan.launcher.tier.description}", style=None if config.confined else "bold red"
     )
-    if costs := estimate(config, folder.path.parent):
+    if costs := estimate(config, folder.path.parent, read_run(folder.path).open):
         console.print(costs, highlight=False)
 
 

@@ -7,7 +7,7 @@ knowing the skills; then the pass rate of the proposal is computed from the skil
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import mean
 
 import numpy as np
@@ -55,7 +55,7 @@ class Design:
     """What trials to calibrate on. ``bugs``: planted in a trial; ``trials``: in a round.
 
     ``redrawn``: other bugs in every trial. ``rounds``: those after the first plant what was
-    proposed.
+    proposed. ``beside``: so many bugs are shown by one check, so many others by another, and so on.
     """
 
     name: str
@@ -63,6 +63,7 @@ class Design:
     trials: int = 10
     redrawn: bool = False
     rounds: int = 1
+    beside: tuple[int, ...] = ()
 
 
 SOLVERS = (
@@ -76,6 +77,7 @@ DESIGNS = (
     Design("all bugs, 10 trials"),
     Design("all bugs, 15 trials", trials=15),
     Design("all bugs, 10 trials, then 10 of the proposal", rounds=2),
+    Design("all bugs, 10 trials, checks show several as in transits", beside=(2, 3, 2, 2, 3)),
     Design("8 bugs, 10 trials", bugs=8),
     Design("8 bugs, others in each of 10 trials", bugs=8, redrawn=True),
 )
@@ -169,6 +171,24 @@ def played(
     return Attempt(handled, noise, alarmed=bool(alarmed), broke=broke)
 
 
+def in_doubt(attempt: Attempt, ids: Sequence[str], beside: Sequence[int]) -> Attempt:
+    """What is known of an attempt if checks show several bugs each, the first ``beside[0]`` of
+    ``ids``, the next ``beside[1]`` and so on, and all were reported."""
+    if attempt.handled is None:
+        return attempt
+    ends = np.cumsum(beside, dtype=int)
+    groups = [{*ids[a:b]} & {*attempt.handled} for a, b in zip([0, *ends], ends, strict=False)]
+    failed = [group for group in groups if not all(attempt.handled[bug] for bug in group)]
+    undecided = set().union(*failed)
+    alone = [group for group in failed if len(group) == 1]
+    return replace(
+        attempt,
+        handled={bug: done for bug, done in attempt.handled.items() if bug not in undecided}
+        | {bug: False for group in alone for bug in group},
+        doubtful=tuple(frozenset(group) for group in failed if group not in alone),
+    )
+
+
 def _repetition(
     truth: Posterior, design: Design, draws: int, rng: np.random.Generator
 ) -> Repetition:
@@ -176,7 +196,9 @@ def _repetition(
     attempts: list[Attempt] = []
     planted = _drawn(ids, design, rng)
     for _ in range(design.rounds):
-        attempts += [played(truth, bugs, NOISE, rng) for bugs in planted]
+        attempts += [
+            in_doubt(played(truth, bugs, NOISE, rng), ids, design.beside) for bugs in planted
+        ]
         posterior = fit(truth.traits, attempts, draws, int(rng.integers(2**31)))
         proposal = propose(posterior, ids, [NOISE])
         planted = [list(proposal.bugs)] * design.trials

@@ -12,19 +12,21 @@ handled and nothing else goes wrong; the latter has a probability of its own, se
 The posterior: for each pair of scales on a grid the skills' is approximated by a normal at its
 mode (Rue, Martino and Chopin 2009, Journal of the Royal Statistical Society B 71, section 3), and
 draws from that mixture are corrected by importance resampling (Gelman et al., Bayesian Data
-Analysis, 3rd edition, section 10.4). It is not statsmodels' BinomialBayesMixedGLM, because its
+Analysis, 3rd edition, section 10.4) and moved through the posterior, since with bugs in doubt it is
+far from a normal. It is not statsmodels' BinomialBayesMixedGLM, because its
 variational posterior leaves out how skills and scales go together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import solve_triangular
+from scipy.linalg import eigh, solve_triangular
 from scipy.special import expit, log_expit, logsumexp
 from scipy.stats import norm
 
@@ -42,6 +44,8 @@ BUG, SPREAD, POINTS = (1.2, 0.7), (0.5, 0.6), 5
 CLEAN = (8.5, 0.5)
 # A trial's form is integrated out on this many Gauss-Hermite nodes.
 NODES = 11
+# Moves of each draw after resampling, where bugs are in doubt.
+MOVES = 20
 
 
 class Trait(NamedTuple):
@@ -85,7 +89,7 @@ class Posterior:
 
     ``skill``: (draws, bugs) logits without noise; ``slope``, ``spread``: (draws,), logits;
     ``clean``: (draws,), the probability that nothing but the bugs goes wrong. ``efficiency``: the
-    effective share of the draws that were resampled; below 0.01 don't trust them.
+    effective share of the importance sample, before its draws were moved: how well normals fit.
     """
 
     traits: tuple[Trait, ...]
@@ -160,6 +164,22 @@ class _Data(NamedTuple):
         share = np.where(self.handled, 0, 1 / failed)
         return np.asarray(1 - expit(-logits) * np.repeat(share, self._sizes, axis=-1))
 
+    def information(self, logits: Floats) -> Floats:
+        """The negative second derivative of the log likelihood at logits (bugs met,), (latent,
+        latent). Along the difference of two bugs in doubt it is negative."""
+        chance, failed = expit(logits), -np.expm1(self.log_all(log_expit(logits)))
+        odds = np.where(self.handled, -1, (1 - failed) / failed)
+        slopes = np.add.reduceat(self.design * (1 - chance)[:, None], self.first)
+        own = -np.repeat(odds, self._sizes) * chance * (1 - chance)
+        return np.asarray(
+            (slopes.T * odds * (1 + odds)) @ slopes + (self.design.T * own) @ self.design
+        )
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether some outcome is of several bugs."""
+        return len(self.design) > len(self.first)
+
     @property
     def _sizes(self) -> npt.NDArray[np.int_]:
         return np.diff(self.first, append=len(self.design))
@@ -176,14 +196,20 @@ def fit(
     measured = [each for each in attempts if each.handled is not None]
     data, grid = _data(traits, measured), _grid()
     prior = _prior(traits, len(measured), grid)
-    latent, which, weights = _proposed(data, prior, 4 * draws, rng)
-    kept = rng.choice(len(weights), size=draws, p=weights)
+    near = _normals(data, prior)
+    proposed = _proposed(data, prior, near, 4 * draws, rng)
+    weights = proposed.weights
+    # No weight above sqrt(n) times the mean (Ionides 2008, Journal of Computational and Graphical
+    # Statistics 17): where the normals fit badly many draws, moved on, do better than a few.
+    cut = np.minimum(weights, len(weights) ** -0.5)
+    kept = rng.choice(len(weights), size=draws, p=cut / cut.sum())
+    latent = _moved(data, prior, near, proposed.z[:, kept], proposed.which[kept], rng)
     bugs = len(traits)
     return Posterior(
         tuple(traits),
-        skill=latent[kept, :bugs],
-        slope=latent[kept, bugs],
-        spread=grid[which[kept], 1],
+        skill=latent[:, :bugs],
+        slope=latent[:, bugs],
+        spread=grid[proposed.which[kept], 1],
         clean=_clean(attempts, draws, rng),
         efficiency=float(1 / (weights**2).sum() / len(weights)),
     )
@@ -231,30 +257,110 @@ def _prior(traits: Sequence[Trait], trials: int, grid: Floats) -> _Prior:
     return _Prior(mean, precision, np.linalg.slogdet(precision)[1])
 
 
-def _proposed(
-    data: _Data, prior: _Prior, number: int, rng: np.random.Generator
-) -> tuple[Floats, npt.NDArray[np.int_], Floats]:
-    """Draws from the mixture of normals, the scales of each, and its importance weight."""
-    modes, curvature = _modes(data, prior)
+class _Normals(NamedTuple):
+    """An approximation of the posterior for each pair of scales: its mode (scales, latent), the
+    Cholesky factor of its precision, the log joint density at the mode, and the share of the pair.
+    """
+
+    modes: Floats
+    lower: Floats
+    height: Floats
+    share: Floats
+
+    def latent(self, k: int, z: Floats) -> Floats:
+        """Latent vectors (n, latent) of standard normal ones (latent, n), at the scales ``k``."""
+        return np.asarray(self.modes[k] + solve_triangular(self.lower[k], z, lower=True, trans=1).T)
+
+
+class _Proposed(NamedTuple):
+    """Draws from a mixture of normals, (latent, n), the scales of each, and importance weights."""
+
+    z: Floats
+    which: npt.NDArray[np.int_]
+    weights: Floats
+
+
+def _normals(data: _Data, prior: _Prior) -> _Normals:
+    modes = _modes(data, prior)
+    curvature = np.array(
+        [
+            _no_wider_than(data.information(data.design @ mode) + precision, precision)
+            for mode, precision in zip(modes, prior.precision, strict=True)
+        ]
+    )
     lower = np.linalg.cholesky(curvature)
     height = np.array([_log_joint(data, prior, k, mode) for k, mode in enumerate(modes)])
     evidence = height - np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(axis=1)
-    share = np.exp(evidence - logsumexp(evidence))
-    which = np.sort(rng.choice(len(share), size=number, p=share))
-    latent, log_weights = np.empty((number, len(prior.mean))), np.empty(number)
+    return _Normals(modes, lower, height, np.exp(evidence - logsumexp(evidence)))
+
+
+def _no_wider_than(curvature: Floats, precision: Floats) -> Floats:
+    """A curvature, in each direction at least half of the prior's: what is in doubt can make it
+    negative."""
+    values, vectors = eigh(curvature, precision)
+    scaled = precision @ vectors
+    return np.asarray((scaled * np.maximum(values, 0.5)) @ scaled.T)
+
+
+def _log_weight(data: _Data, prior: _Prior, near: _Normals, k: int, z: Floats) -> Floats:
+    """Log of the posterior over its approximation, (n,), up to a constant, at the scales ``k``."""
+    joint = _log_joint(data, prior, k, near.latent(k, z))
+    return np.asarray(joint - near.height[k] + (z**2).sum(0) / 2)
+
+
+def _proposed(
+    data: _Data, prior: _Prior, near: _Normals, number: int, rng: np.random.Generator
+) -> _Proposed:
+    which = np.sort(rng.choice(len(near.share), size=number, p=near.share))
+    z = rng.standard_normal((len(prior.mean), number))
+    log_weights = np.empty(number)
     for k in np.unique(which):
-        here = which == k
-        z = rng.standard_normal((len(prior.mean), here.sum()))
-        latent[here] = modes[k] + solve_triangular(lower[k], z, lower=True, trans=1).T
-        # Joint density over that of the normal, both relative to the mode's.
-        log_weights[here] = _log_joint(data, prior, k, latent[here]) - height[k] + (z**2).sum(0) / 2
-    return latent, which, np.exp(log_weights - logsumexp(log_weights))
+        log_weights[which == k] = _log_weight(data, prior, near, k, z[:, which == k])
+    return _Proposed(z, which, np.exp(log_weights - logsumexp(log_weights)))
 
 
-def _modes(data: _Data, prior: _Prior) -> tuple[Floats, Floats]:
-    """Modes of the latent vector and curvatures there, for each pair of scales: Newton's method,
-    with what is doubtful at its expectation (EM; Dempster, Laird and Rubin 1977, Journal of the
-    Royal Statistical Society B 39)."""
+def _moved(
+    data: _Data,
+    prior: _Prior,
+    near: _Normals,
+    z: Floats,
+    which: npt.NDArray[np.int_],
+    rng: np.random.Generator,
+) -> Floats:
+    """Draws (n, latent) that were resampled, each moved by elliptical slices (Murray, Adams and
+    MacKay 2010, AISTATS 9) through the posterior of its scales, lest they be few."""
+    latent = np.empty((z.shape[1], len(prior.mean)))
+    for k in np.unique(which):
+        here, log_weight = which == k, partial(_log_weight, data, prior, near, k)
+        moved = z[:, here]
+        # Without doubt the normals fit well, and what was resampled is good enough.
+        for _ in range(MOVES if data.doubtful else 0):
+            moved = _slice(log_weight, moved, rng)
+        latent[here] = near.latent(k, moved)
+    return latent
+
+
+def _slice(log_weight: Callable[[Floats], Floats], z: Floats, rng: np.random.Generator) -> Floats:
+    """One move of each column of ``z`` (latent, n)."""
+    n = z.shape[1]
+    other, level = rng.standard_normal(z.shape), log_weight(z) + np.log(rng.random(n))
+    angle = np.asarray(rng.uniform(0, 2 * np.pi, n))
+    low, high, moved, left = angle - 2 * np.pi, angle.copy(), z.copy(), np.arange(n)
+    while len(left):
+        tried = z[:, left] * np.cos(angle[left]) + other[:, left] * np.sin(angle[left])
+        there = log_weight(tried) >= level[left]
+        moved[:, left[there]] = tried[:, there]
+        left = left[~there]
+        ahead = angle[left] > 0
+        high[left[ahead]], low[left[~ahead]] = angle[left[ahead]], angle[left[~ahead]]
+        angle[left] = rng.uniform(low[left], high[left])
+    return moved
+
+
+def _modes(data: _Data, prior: _Prior) -> Floats:
+    """Modes of the latent vector, (scales, latent): Newton's method, with what is doubtful at its
+    expectation (EM; Dempster, Laird and Rubin 1977, Journal of the Royal Statistical Society B 39).
+    Among bugs in doubt it may be a ridge between modes."""
     modes = np.tile(prior.mean, (len(prior.precision), 1))
     for _ in range(100):
         logits = modes @ data.design.T
@@ -264,11 +370,11 @@ def _modes(data: _Data, prior: _Prior) -> tuple[Floats, Floats]:
         pull = np.einsum("kij,kj->ki", prior.precision, prior.mean - modes)
         gradient = (data.expected(logits) - chance) @ data.design + pull
         step = np.linalg.solve(curvature, gradient[..., None])[..., 0]
-        # What is maximised is log-concave: steps of bounded length arrive.
+        # What each step maximises is log-concave: steps of bounded length arrive.
         modes += step / np.maximum(1, np.abs(step).max(axis=1, keepdims=True) / 2)
         if np.abs(step).max() < 1e-3:
             break
-    return modes, curvature
+    return modes
 
 
 def _log_joint(data: _Data, prior: _Prior, k: int, latent: Floats) -> Any:

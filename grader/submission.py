@@ -10,11 +10,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from grader.verdict import ReportEntry
 from task_spec.model import ReportRules
-from task_spec.prompt import CELL_LIMIT
+from task_spec.prompt import CELL_LIMIT, MOST_CELLS
 
-MAX_NOTEBOOK_BYTES = 20_000_000
+# Far more than the outputs of any notebook that is meant: it guards the runner's memory.
+MAX_NOTEBOOK_BYTES = 200_000_000
 MAX_REPORT_BYTES = 200_000
-MAX_CELLS = 300
 
 _ENTRIES = TypeAdapter(list[ReportEntry])
 
@@ -43,9 +43,9 @@ def parse_notebook(text: str) -> tuple[str, ...]:
     cells = cells.get("cells") if isinstance(cells, dict) else None
     if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
         raise NotebookError("this is no notebook: it has no list of cells")
-    if len(cells) > MAX_CELLS:
+    if len(cells) > MOST_CELLS:
         raise NotebookError(
-            f"the notebook has {len(cells)} cells; at most {MAX_CELLS} are executed"
+            f"the notebook has {len(cells)} cells; at most {MOST_CELLS} are executed"
         )
     return tuple(_source(cell) for cell in cells if cell.get("cell_type") == "code")
 

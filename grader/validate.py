@@ -103,8 +103,7 @@ def main(
 def tally_of(validation: Validation, found: Sequence[Margin]) -> Tally:
     """What results and margins come to."""
     wrong = sum(result.outcome is not Outcome.RIGHT for result in validation.results)
-    small = [margin for margin in found if margin.too_small]
-    return Tally(len(validation.results), wrong, small)
+    return Tally(len(validation.results), wrong, found)
 
 
 def _margins(validation: Validation) -> list[Margin]:

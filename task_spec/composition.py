@@ -88,8 +88,10 @@ def choose(
 
     What is not given comes from the level. TaskError says what fits.
     """
-    if only is not None and not (level is None and count is None and kinds is None):
-        raise TaskError("--only names the bugs: it excludes --level, --bugs and --kinds")
+    if only is not None and (held_out or not (level is None and count is None and kinds is None)):
+        raise TaskError(
+            "--only names the bugs: it excludes --level, --bugs, --kinds and --held-out"
+        )
     at = task.level(level or DEFAULT_LEVEL)
     noise = at.noise if noise is None else noise
     if not 0 <= noise <= 1:

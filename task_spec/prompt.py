@@ -16,6 +16,7 @@ REPORT_BUGS = "report.bugs"
 REPORT_FALSE_ALARMS = "report.false_alarms"
 SUBMITTED = "episode.submitted"
 BUDGET = "episode.budget"
+MOST_CELLS = 300
 CELL_LIMIT = 40_000  # characters of one cell that are executed again
 QUOTE_MIN = 6  # characters, white space aside
 QUOTE_LINES = 12
@@ -74,9 +75,9 @@ def _run_demands(task: Task) -> tuple[Demand, ...]:
     return (
         Demand(
             "Its code cells, in order, run in a fresh kernel without an error, in a folder that "
-            f"holds nothing but `data/`; a cell has at most {CELL_LIMIT} characters, and the "
-            f"kernel with all of its processes uses at most {task.budgets.memory_gib} GiB of "
-            "memory.",
+            f"holds nothing but `data/`; there are at most {MOST_CELLS} cells, of at most "
+            f"{CELL_LIMIT} characters each, and the kernel with all of its processes uses at most "
+            f"{task.budgets.memory_gib} GiB of memory.",
             (RUN_EXECUTES,),
         ),
         Demand(

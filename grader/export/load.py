@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from grader.agents.base import Usage
 from grader.export.notebook import Cell, read_cells
 from grader.records import Outcome
+from grader.run_folder import BROKEN
 from grader.transcript import (
     End,
     Event,
@@ -193,7 +194,7 @@ def load_trial(run: Path, number: int) -> TrialRecord:
             folder / "bug_report.json", TypeAdapter(tuple[ReportEntry, ...]).validate_json
         ),
         report_text=parts.read(folder / "bug_report.json", str),
-        broken=parts.read(folder / "broken.ipynb", read_cells),
+        broken=parts.read(folder / BROKEN, read_cells),
         submission=parts.read(folder / "submission.ipynb", read_cells),
         planted=parts.read(folder / "planted.json", TypeAdapter(tuple[Planted, ...]).validate_json),
         problems=tuple(parts.problems),

@@ -39,6 +39,11 @@ class Side:
         """Whether enough seeds say that the bound stands too near."""
         return self.seeds >= SEEDS and self.margin is not None and self.margin < LEAST
 
+    @property
+    def undecided(self) -> bool:
+        """Whether it takes more seeds to say that; where values don't vary it takes none."""
+        return self.seeds < SEEDS and (self.margin is None or math.isfinite(self.margin))
+
 
 @dataclass(frozen=True)
 class Margin:
@@ -56,6 +61,10 @@ class Margin:
     @property
     def too_small(self) -> bool:
         return any(side is not None and side.too_small for side in (self.clean, self.broken))
+
+    @property
+    def undecided(self) -> bool:
+        return any(side is not None and side.undecided for side in (self.clean, self.broken))
 
 
 def margin_of(found: Sequence[Measurement], *, clean: bool, of: str) -> Side:

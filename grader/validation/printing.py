@@ -103,11 +103,8 @@ def print_margins(console: Console, margins: Sequence[Margin]) -> None:
             escape(broken.of[:40]) if broken else "seen by another check first",
         )
     console.print(table)
-    seeds = max((side.seeds for m in margins for side in (m.clean, m.broken) if side), default=0)
-    if seeds < SEEDS:
-        console.print(
-            f"{seeds} seeds: margins decide from {SEEDS} on, where they must be {LEAST:g}"
-        )
+    if any(margin.undecided for margin in margins):
+        console.print(f"margins decide from {SEEDS} seeds on, where they must be {LEAST:g}")
 
 
 def _bound(margin: Margin) -> str:
@@ -140,7 +137,16 @@ class Tally:
 
     cells: int
     wrong: int
-    small: Sequence[Margin]
+    margins: Sequence[Margin]
+
+    @property
+    def small(self) -> list[Margin]:
+        """Those that are too small; whether one is, is only decided by enough seeds."""
+        return [margin for margin in self.margins if margin.too_small]
+
+    @property
+    def undecided(self) -> int:
+        return sum(margin.undecided for margin in self.margins)
 
     @property
     def holds(self) -> bool:
@@ -154,8 +160,10 @@ def print_tally(console: Console, tally: Tally) -> None:
             if side is not None and side.too_small:
                 text = f"{margin.check}: only {margin_text(side.margin)} to {name} ({side.of})"
                 console.print(f"margin too small: {text}", markup=False, soft_wrap=True)
+    open_ones = f", {tally.undecided} undecided: fewer than {SEEDS} seeds" * bool(tally.undecided)
     console.print(
-        f"{tally.cells} cells, {tally.wrong} wrong; {len(tally.small)} margins below {LEAST:g}",
+        f"{tally.cells} cells, {tally.wrong} wrong; {len(tally.small)} margins below {LEAST:g}"
+        f"{open_ones}",
         highlight=False,
     )
 

@@ -38,14 +38,14 @@ def test_the_estimate_comes_before_the_first_trial(tmp_path):
 
 
 def test_without_a_price_nothing_is_estimated(config, tmp_path):
-    words = estimate(config.model_copy(update={"model": MODEL}), tmp_path)
+    words = estimate(config.model_copy(update={"model": MODEL}), tmp_path, 1)
     assert words == f"cost: not known, there is no price for {MODEL}"
 
 
 def test_without_earlier_trials_the_estimate_is_of_a_typical_episode(config, tmp_path):
     used = typical_usage("transits")
     each = price_of(PRICED).of(used)
-    words = estimate(config.model_copy(update={"trials": 10}), tmp_path / "elsewhere")
+    words = estimate(config, tmp_path / "elsewhere", 10)
     assert f"about ${each:.2f} a trial, ${10 * each:.2f} for 10" in words
     assert f"an episode of {TURNS} turns" in words
     # Of what is sent, nearly all has been sent before.
@@ -62,12 +62,12 @@ def test_earlier_trials_of_the_same_model_make_the_estimate(config, tmp_path):
     other.append(ended(0, cost=100.0))
     (tmp_path / "runs" / "four").mkdir()
     (tmp_path / "runs" / "four" / "config.json").write_text("no json")
-    assert "about $3.00 a trial" in estimate(config, tmp_path / "runs")
-    assert "2 earlier trials" in estimate(config, tmp_path / "runs")
+    assert "about $3.00 a trial" in estimate(config, tmp_path / "runs", 1)
+    assert "2 earlier trials" in estimate(config, tmp_path / "runs", 1)
 
 
 def test_a_script_costs_nothing_and_has_no_estimate(config, tmp_path):
-    assert estimate(config.model_copy(update={"model": None}), tmp_path) is None
+    assert estimate(config.model_copy(update={"model": None}), tmp_path, 1) is None
 
 
 def test_a_run_stops_before_its_money_is_spent_and_goes_on_with_more(tmp_path):

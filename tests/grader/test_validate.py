@@ -251,7 +251,7 @@ def results_with(task, part, values, limit, bug=None):
 @pytest.mark.parametrize(("seeds", "decides"), [(19, False), (20, True)])
 @pytest.mark.parametrize(("limit", "small"), [(1.2, "clean"), (2.8, "broken"), (2.0, None)])
 def test_a_bound_that_stands_too_near_is_wrong_from_twenty_seeds_on(
-    tmp_path, seeds, decides, limit, small
+    tmp_path, capsys, seeds, decides, limit, small
 ):
     task = tiny_task(tmp_path)
     spread = np.linspace(-0.15, 0.15, seeds)
@@ -264,7 +264,8 @@ def test_a_bound_that_stands_too_near_is_wrong_from_twenty_seeds_on(
     tally = validate.tally_of(Validation(plan_of(task, []), Launcher(), 1), [margin])
     assert tally.holds is not margin.too_small
     print_margins(Console(quiet=True), [margin])
-    print_tally(Console(quiet=True), tally)
+    print_tally(Console(width=200), tally)
+    assert ("1 undecided" in capsys.readouterr().out) is not decides
 
 
 async def test_wrong_cells_are_told_with_the_command_that_shows_them_again(tmp_path, capsys):

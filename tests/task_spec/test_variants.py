@@ -133,6 +133,7 @@ def test_choosing_by_seed_is_repeatable_and_varies():
         ({"count": 99}, "takes 0 to"),
         ({"count": 1, "only": ["star_hours"]}, "excludes --level"),
         ({"level": "easy", "only": ["star_hours"]}, "excludes --level"),
+        ({"held_out": True, "only": ["star_hours"]}, "and --held-out"),
         ({"level": "harder"}, "it has easy, standard, hard, extreme"),
         ({"noise": 1.5}, "--noise takes 0 to 1"),
         ({"count": 9, "kinds": [Kind.LIBRARY]}, "for these kinds"),
