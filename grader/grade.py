@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -77,10 +76,14 @@ def _read(path: Path, what: str) -> str:
 
 
 def _writable(out: Path) -> None:
-    there = out if out.exists() else out.parent
-    if out.is_dir() or not os.access(there, os.W_OK):
-        why = "it is a folder" if out.is_dir() else f"{there} is not there, or can't be written"
-        raise Failure(f"can't write {out} ({why}): choose another --out")
+    there = out.exists()
+    try:
+        with out.open("a", encoding="utf-8"):
+            pass
+    except OSError as error:
+        raise Failure(f"can't write {out} ({error.strerror}): choose another --out") from None
+    if not there:
+        out.unlink()  # an empty one would be no verdict, if there comes none
 
 
 def print_verdict(console: Console, verdict: Verdict) -> None:
