@@ -101,7 +101,7 @@ def family() -> int:
     return len(psutil.Process().children(recursive=True))
 
 
-async def settled(before: int, patience: float = 10) -> bool:
+async def settled(before: int, patience: float = 30) -> bool:
     """Whether no more processes than before descend from this one, soon."""
     deadline = time.monotonic() + patience
     while family() > before and time.monotonic() < deadline:  # noqa: ASYNC110 - nothing tells
