@@ -55,7 +55,7 @@ class Run:
         return tuple(last[number] for number in sorted(last))
 
     @property
-    def open(self) -> int:
+    def unfinished(self) -> int:
         """How many trials there are to be, besides those that count."""
         return self.config.trials - len(self.graded)
 

@@ -31,6 +31,7 @@ from grader.run_config import (
 from grader.run_folder import (
     SUMMARY,
     FolderError,
+    Run,
     RunFolder,
     new_run_path,
     read_run,
@@ -137,16 +138,15 @@ def main(context: click.Context, /, **options: Any) -> None:
     except (FolderError, AgentError) as error:
         raise Failure(str(error)) from None
     with closing(folder):
-        attempts = read_run(folder.path).attempts
-        sys.exit(_run(_plan(config, variant, attempts, launcher), config, folder, options))
+        begun = read_run(folder.path)
+        sys.exit(_run(_plan(begun, variant, launcher), begun, folder, options))
 
 
-def _plan(
-    config: RunConfig, variant: Variant, attempts: Sequence[Trial], launcher: Launcher
-) -> Plan:
+def _plan(begun: Run, variant: Variant, launcher: Launcher) -> Plan:
+    config = begun.config
     return Plan(
         variant,
-        _maker(config, variant, _purse(config, attempts)),
+        _maker(config, variant, _purse(config, begun.attempts)),
         config.trials,
         config.concurrency,
         config.seed,
@@ -198,10 +198,10 @@ def _maker(config: RunConfig, variant: Variant, purse: Purse | None) -> MakeAgen
     return make
 
 
-def _run(plan: Plan, config: RunConfig, folder: RunFolder, options: dict[str, Any]) -> int:
-    console = Console()
+def _run(plan: Plan, begun: Run, folder: RunFolder, options: dict[str, Any]) -> int:
+    console, config = Console(), begun.config
     if not options["quiet"]:
-        _announce(console, plan, config, folder)
+        _announce(console, plan, begun)
     stopped = INTERRUPTED
     try:
         with _watcher(console, plan, folder, options) as watcher:
@@ -227,9 +227,10 @@ def _run(plan: Plan, config: RunConfig, folder: RunFolder, options: dict[str, An
     return 0
 
 
-def _announce(console: Console, plan: Plan, config: RunConfig, folder: RunFolder) -> None:
+def _announce(console: Console, plan: Plan, begun: Run) -> None:
+    config = begun.config
     console.print(
-        f"{config.trials} trials of {config.variant}, agent {config.agent}, in {folder.path}",
+        f"{config.trials} trials of {config.variant}, agent {config.agent}, in {begun.path}",
         soft_wrap=True,
         markup=False,
     )
@@ -238,7 +239,7 @@ def _announce(console: Console, plan: Plan, config: RunConfig, folder: RunFolder
     console.print(
         f"kernels: {plan.launcher.tier.description}", style=None if config.confined else "bold red"
     )
-    if costs := estimate(config, folder.path.parent, read_run(folder.path).open):
+    if costs := estimate(config, begun.path.parent, begun.unfinished):
         console.print(costs, highlight=False)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 from statistics import mean
 
 import numpy as np
@@ -176,16 +177,14 @@ def in_doubt(attempt: Attempt, ids: Sequence[str], beside: Sequence[int]) -> Att
     ``ids``, the next ``beside[1]`` and so on, and all were reported."""
     if attempt.handled is None:
         return attempt
-    ends = np.cumsum(beside, dtype=int)
-    groups = [{*ids[a:b]} & {*attempt.handled} for a, b in zip([0, *ends], ends, strict=False)]
-    failed = [group for group in groups if not all(attempt.handled[bug] for bug in group)]
-    undecided = set().union(*failed)
-    alone = [group for group in failed if len(group) == 1]
+    handled = attempt.handled
+    groups = (frozenset(ids[a:b]) & {*handled} for a, b in pairwise(accumulate(beside, initial=0)))
+    doubtful = [group for group in groups if len(group) > 1 and not all(map(handled.get, group))]
+    decided = {*handled}.difference(*doubtful)
     return replace(
         attempt,
-        handled={bug: done for bug, done in attempt.handled.items() if bug not in undecided}
-        | {bug: False for group in alone for bug in group},
-        doubtful=tuple(frozenset(group) for group in failed if group not in alone),
+        handled={bug: done for bug, done in handled.items() if bug in decided},
+        doubtful=tuple(doubtful),
     )
 
 

@@ -160,20 +160,23 @@ class _Data(NamedTuple):
 
     def expected(self, logits: Floats) -> Floats:
         """The probability that each bug met was handled, given the outcomes, (..., bugs met)."""
-        failed = -np.expm1(self.log_all(log_expit(logits)))
-        share = np.where(self.handled, 0, 1 / failed)
+        share = np.where(self.handled, 0, 1 / self._failed(logits))
         return np.asarray(1 - expit(-logits) * np.repeat(share, self._sizes, axis=-1))
 
     def information(self, logits: Floats) -> Floats:
         """The negative second derivative of the log likelihood at logits (bugs met,), (latent,
         latent). Along the difference of two bugs in doubt it is negative."""
-        chance, failed = expit(logits), -np.expm1(self.log_all(log_expit(logits)))
+        chance, failed = expit(logits), self._failed(logits)
         odds = np.where(self.handled, -1, (1 - failed) / failed)
         slopes = np.add.reduceat(self.design * (1 - chance)[:, None], self.first)
         own = -np.repeat(odds, self._sizes) * chance * (1 - chance)
         return np.asarray(
             (slopes.T * odds * (1 + odds)) @ slopes + (self.design.T * own) @ self.design
         )
+
+    def _failed(self, logits: Floats) -> Floats:
+        """The probability that not all of an outcome's bugs were handled, (..., outcomes)."""
+        return np.asarray(-np.expm1(self.log_all(log_expit(logits))))
 
     @property
     def doubtful(self) -> bool:

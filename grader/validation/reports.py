@@ -61,7 +61,7 @@ def _judged(variant: Variant, name: str, value: Any, *, passes: bool) -> CellRes
     except ReportError as error:
         report, wrong = (), str(error)
     verdict = judge(
-        variant, _perfect(variant), match((), variant) if wrong else match(report, variant)
+        variant, perfect(variant), match((), variant) if wrong else match(report, variant)
     )
     passed = verdict.passed and not wrong
     if passed == passes:
@@ -71,7 +71,7 @@ def _judged(variant: Variant, name: str, value: Any, *, passes: bool) -> CellRes
     return CellResult(cell, Outcome.WRONGLY_FAILED, wrong or verdict.detail)
 
 
-def _perfect(variant: Variant) -> list[CheckResult]:
+def perfect(variant: Variant) -> list[CheckResult]:
     """The checks of a perfect repair."""
     return [
         CheckResult(

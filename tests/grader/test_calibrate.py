@@ -135,7 +135,7 @@ def test_many_bugs_in_doubt_leave_the_estimates_steady():
     traits, rng = catalogue(), np.random.default_rng(5)
     ids = [trait.id for trait in traits]
     truth = SOLVERS[4].drawn(traits, rng)
-    attempts = [in_doubt(played(truth, ids, NOISE, rng), ids, (2, 3, 2, 2, 3)) for _ in range(10)]
+    attempts = [in_doubt(played(truth, ids, NOISE, rng), ids, BESIDE.beside) for _ in range(10)]
     assert sum(len(each.doubtful) for each in attempts) > 20
     one, other = (fit(traits, attempts, seed=seed).chances(ids, NOISE) for seed in (1, 2))
     assert np.abs(one.mean(axis=1) - other.mean(axis=1)).max() < 0.06

@@ -69,9 +69,8 @@ def test_a_fault_of_the_api_is_no_failure_of_the_model(tmp_path):
     assert json.loads(trial)["outcome"] == "infrastructure"
 
 
-def test_an_unknown_model_is_one_line_and_status_2(tmp_path, monkeypatch):
+def test_an_unknown_model_is_one_line_and_status_2(tmp_path):
+    words = ("--model", "claude-nope", "--out", tmp_path / "run")
     with StandIn(episode()) as server:
-        for name, value in server.environment.items():
-            monkeypatch.setenv(name, value)
-        told = refused("grader.run_trials", "--model", "claude-nope", "--out", tmp_path / "run")
+        told = refused("grader.run_trials", *words, **server.environment)
     assert "claude-nope" in told

@@ -105,11 +105,10 @@ def summary_cost(out, number):
         (["--max-cost", 0], PRICED, "--max-cost"),
     ],
 )
-def test_a_limit_that_cannot_be_kept_is_refused(options, model, advice, tmp_path, monkeypatch):
+def test_a_limit_that_cannot_be_kept_is_refused(options, model, advice, tmp_path):
+    words = ("--model", model, *options, "--out", tmp_path / "run")
     with StandIn([], models=(model,)) as server:
-        for name, value in server.environment.items():
-            monkeypatch.setenv(name, value)
-        told = refused(RUN_TRIALS, "--model", model, *options, "--out", tmp_path / "run")
+        told = refused(RUN_TRIALS, *words, **server.environment)
     assert advice in told
     assert server.requests == []
     assert not (tmp_path / "run").exists()

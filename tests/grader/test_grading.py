@@ -4,7 +4,7 @@ import pytest
 
 from grader.grading import judge
 from grader.report import match
-from grader.verdict import CheckResult
+from grader.validation.reports import perfect
 from task_spec.composition import choose
 from task_spec.model import Edit
 from tests.grader.playing import (
@@ -40,15 +40,7 @@ def test_where_a_check_shows_several_bugs_a_verdict_does_not_say_which_was_left(
     planted = ["star_hours", "minus_zero", "magnitudes", "held_points", "schedule_count"]
     variant = choose(TASK, only=planted)
     results = [
-        CheckResult(
-            id=check.id,
-            clause=check.id.partition(".")[0],
-            passed=check.id not in failed,
-            value=None,
-            bound="",
-            explanation="",
-        )
-        for check in TASK.checks
+        check.model_copy(update={"passed": check.id not in failed}) for check in perfect(variant)
     ]
     verdict = judge(variant, results, match(full_report(variant), variant))
     assert verdict.detail == f"reported but not repaired: {left}"
