@@ -38,7 +38,7 @@ DATES = {
     "press": ("%d/%m/%Y", "%m/%d/%Y"),
     "NA": ("%m/%d/%Y", "%d/%m/%Y"),
 }
-OTHER_DESK = 0.2  # share of those others
+OTHER_DESK = 0.3  # share of those others
 # Days within which the numbers before and after a document whose day can be read in two ways hold
 # one whose day is certain. Two readings of a day lie at least 27 days apart.
 NEAR = 9
@@ -131,7 +131,7 @@ class Size:
     turned: int
 
 
-FULL = Size(train=800, val=170, test=170, copies=70, garbled=72, turned=26)
+FULL = Size(train=800, val=170, test=170, copies=84, garbled=72, turned=26)
 SMALL = Size(train=190, val=75, test=75, copies=44, garbled=22, turned=8)
 
 

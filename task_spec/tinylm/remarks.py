@@ -38,7 +38,7 @@ class Stretches:
 
 
 MANY = Stretches(least=3, most=3, shortest=8, longest=20)
-FEW = Stretches(least=1, most=2, shortest=5, longest=10)
+FEW = Stretches(least=2, most=2, shortest=5, longest=10)
 LARGE = 1000  # rows from which on a file has `MANY`
 SEE = "see {}"
 # Rows that refer to another one: copies to their original, one of which was translated, and one

@@ -11,7 +11,7 @@ from task_spec.model import Evidence, Measurement
 from task_spec.tinylm.checks.worlds_of import ALL, FULL, epochs_of
 
 check = Checks()
-MAX_HIDDEN_BITS = 6.2
+MAX_HIDDEN_BITS = 6.4
 # An honest model's total on hidden words is below the language's own by more than t bits with a
 # probability of at most 2**-t (Markov's inequality for the likelihood ratio).
 POSSIBLE_BITS = 30.0

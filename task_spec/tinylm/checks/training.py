@@ -54,7 +54,9 @@ def groups(e: Evidence) -> Measurement:
 @check("P11.limit", f"norm at most {CLIP + 1e-3}", ALL)
 def norm_limit(e: Evidence) -> Measurement:
     """Total norm of the gradient that the optimizer saw, at every step of the training."""
-    return at_most(max(s["norm"] for s in steps_of(e)), CLIP + 1e-3, "largest gradient norm")
+    return at_most(
+        max(s["norm"] for s in steps_of(e)), CLIP + 1e-3, "largest gradient norm", log=True
+    )
 
 
 @check("P11.scale", f"norm {CLIP} within 1e-3, direction kept", ALL)
