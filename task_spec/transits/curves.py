@@ -19,7 +19,7 @@ NOISE = {"W": 1.0, "NA": 1.25, "NB": 1.4}
 ZERO_POINT = 25.0
 HALF_A_DAY = CADENCES_A_DAY // 2
 THE_OTHER = {"e/s": "mag", "mag": "e/s"}  # of the two units
-OTHER_UNIT = 0.85  # share of DR2's second extractions that are in the other unit than the exposure
+OTHER_UNIT = 0.34  # share of second extractions in another unit than the exposure: most of DR2's
 NEWEST_FIRST = 0.25  # share of second extractions whose points are written newest first
 # Shares of the curves of DR2 that hold the last value where a point is missing, that have the
 # straight line there between the points beside it, and that repeat the points before it.

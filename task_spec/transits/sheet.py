@@ -11,16 +11,26 @@ import pandas as pd
 MIN_PRECISION, MIN_RECALL = 0.9, 0.9  # of the rows that a report names
 # The protocol says 20 to 40 rows of all of them.
 RUN_ROWS = (30, 40)  # of the run that slipped, and of the one that was copied across columns
-PAGE_ROWS = (20, 30)  # of either of two pages that changed places
+PAGE_ROWS = (24, 30)  # of either of two pages that changed places
 SPACING = 10  # rows between two runs, and before the first and after the last
 NEAR_ROWS = 3  # before and after a run, which a good repair may take for rows of it
-MIN_WRONG_LABELS = 12  # in each run, and in both pages together, so that one left in place shows
-ORDERS = 1000  # that are tried: in a survey of 150 stars three of five have room for all runs
+# In each run, and in both pages together, if they are left: so that it shows, by about as much in
+# every survey of `LARGE` targets or more. Smaller ones have fewer planets, and are not measured.
+WRONG_LABELS, WRONG_LABELS_OF_SMALL = (18, 24), (12, 24)
+LARGE = 400
+# Least mean square by which magnitudes in a run differ from those of its targets, over what it is
+# for any two targets: so that no run is less sure than one that looks misplaced by chance.
+CLEAR = 0.95
+ORDERS = (
+    300  # of all rows that are tried: some have no room for all runs, or too few planets in one
+)
+ARRANGEMENTS = 1000  # of the rows of a run that are tried
 
 Floats = np.ndarray[Any, Any]
 Ints = np.ndarray[Any, Any]
 Way = Callable[[int], Ints]
 Moved = tuple[Ints, Ints]  # rows, and the row to which the entry in each of them belongs
+Left = tuple[Ints, list[Ints]]  # rows, and in each way of leaving them which of them each has
 
 
 def magnitude_error(noise: float) -> float:
@@ -56,7 +66,7 @@ def draw_sheet(
     ``misplaced`` there are a run of each of `WAYS` and two pages that changed places.
     """
     if misplaced:
-        order, moved = _order_with_runs(rng, targets["label"].to_numpy())
+        order, moved = _order_with_runs(rng, targets)
     else:
         order, moved = rng.permutation(len(targets)), []
     sheet = targets.iloc[order].reset_index(drop=True)
@@ -71,16 +81,46 @@ def draw_sheet(
     )
 
 
-def _order_with_runs(rng: np.random.Generator, label: Ints) -> tuple[Ints, list[Moved]]:
-    """An order of the targets, and in it runs each of which leaves enough labels wrong."""
+def _order_with_runs(rng: np.random.Generator, targets: pd.DataFrame) -> tuple[Ints, list[Moved]]:
+    """An order of the targets, and in it runs each of which shows if it is left."""
+    wrong = WRONG_LABELS if len(targets) >= LARGE else WRONG_LABELS_OF_SMALL
     for _ in range(ORDERS):
-        order, moved = rng.permutation(len(label)), _runs(rng, len(label))
-        if moved and min(_wrong_labels(label[order], moved)) >= MIN_WRONG_LABELS:
+        order, moved = rng.permutation(len(targets)), _runs(rng, len(targets))
+        if moved and all(_arrange(rng, order, targets, run, wrong) for run in _left(moved)):
             return order, moved
     raise ValueError(
         f"no two runs of {RUN_ROWS[0]} and two pages of {PAGE_ROWS[0]} rows with "
-        f"{MIN_WRONG_LABELS} wrong labels fit into {len(label)} targets: draw a larger survey"
+        f"{wrong[0]} wrong labels fit into {len(targets)} targets: draw a larger survey"
     )
+
+
+def _arrange(
+    rng: np.random.Generator, order: Ints, targets: pd.DataFrame, left: Left, wrong: tuple[int, int]
+) -> bool:
+    """Shuffle the targets of a run, in place, so that their magnitudes show that it is misplaced,
+    and in each way in which it can be left so many labels are ``wrong``. False if none is found."""
+    label, mag = targets["label"].to_numpy(), targets["mag"].to_numpy()
+    (rows, holds), (least, most) = left, wrong
+    tried = rng.permuted(np.tile(order[rows], (ARRANGEMENTS, 1)), axis=1)
+    counts = np.stack([np.sum(label[tried] != label[tried[:, at]], axis=1) for at in holds])
+    differ = np.mean((mag[tried] - mag[tried[:, holds[0]]]) ** 2, axis=1)
+    shows = np.all((least <= counts) & (counts <= most), axis=0)
+    shows &= differ >= CLEAR * 2 * np.var(mag)
+    order[rows] = tried[shows.argmax()]
+    return bool(shows.any())
+
+
+def _left(moved: list[Moved]) -> list[Left]:
+    """Of each run, and of both pages together, the ways in which they can be left: as they are, and
+    two columns also taken for a run that slipped down a row, or read across again."""
+    (slip, _), (columns, _), (pages, _) = moved
+    down, across = (way(len(run)) for way, run in zip(WAYS, (slip, columns), strict=True))
+    other = np.roll(np.arange(len(pages)), len(pages) // 2)
+    return [
+        (slip, [down]),
+        (columns, [across, np.roll(across, -1), across[across]]),
+        (pages, [other]),
+    ]
 
 
 def _runs(rng: np.random.Generator, rows: int) -> list[Moved]:
@@ -100,11 +140,3 @@ def _runs(rng: np.random.Generator, rows: int) -> list[Moved]:
     *runs, page, other = [a + np.arange(n) for a, n in zip(first, lengths, strict=True)]
     moved = [(run, run[way(len(run))]) for run, way in zip(runs, WAYS, strict=True)]
     return [*moved, (np.append(page, other), np.append(other, page))]
-
-
-def _wrong_labels(label: Ints, moved: list[Moved]) -> list[int]:
-    """How many labels of each run are wrong; of two columns also once they were taken for a run
-    that slipped down a row, and both pages together. ``label``: the true ones by row."""
-    columns, belongs = moved[1]
-    taken_for_slip = (columns, np.roll(belongs, -1))
-    return [int(np.sum(label[rows] != label[of])) for rows, of in [*moved, taken_for_slip]]

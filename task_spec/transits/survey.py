@@ -307,8 +307,10 @@ def _exposures(
     # From a stream of their own: whatever else is drawn does not depend on what pipelines do.
     stream = rng.spawn(1)[0]
     timings = stream.choice(list(Timing), len(copies))
-    others = (stream.random(len(copies)) < OTHER_UNIT) & (copies["release"] == "DR2")
-    # From a stream of that stream, for the same reason. Of every survey the same share.
+    # Of every survey the same share, if DR2 has so many.
+    second = stream.permutation(np.flatnonzero(copies["release"] == "DR2"))
+    others = np.isin(np.arange(len(copies)), second[: round(OTHER_UNIT * len(copies))])
+    # From a stream of that stream, for the same reason. The same share, too.
     turned = stream.spawn(1)[0].permutation(len(copies)) < round(NEWEST_FIRST * len(copies))
     pairs = copies[["target_id", "copy_of"]].itertuples(index=False)
     for (target_id, original), timing, other, back in zip(

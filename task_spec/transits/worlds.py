@@ -67,7 +67,7 @@ def worlds(published: Draw, seed: int) -> tuple[World, ...]:
             survey = _draw(draws[4], SMALL, noise=noise)
             if flipped:
                 survey = _with_planets_in_test(survey, earlier["small"])
-            hidden = _hidden(draws[5], 100, noise, reobserved=0.9)
+            hidden = _hidden(draws[5], 140, noise, reobserved=0.9)
             reordered = None if flipped else hidden.in_another_order(draws[5])
             return _stage(folder, draws[5], survey, hidden, reordered)
 
