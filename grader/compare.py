@@ -42,7 +42,7 @@ def print_comparison(console: Console, comparison: Comparison) -> None:
     console.print(figures("trials", ("", "A", "B"), rows))
     console.print(_result(comparison), highlight=False, soft_wrap=True)
     console.print(figures("failed for", ("", "A", "B"), _reasons(first, second)))
-    title = "planted bugs: repaired and reported, of the trials where it was measured"
+    title = "planted bugs: repaired and reported, of the trials that leave no doubt of it"
     headings = ("", "A", "B", "B less A", "p", "p (Holm)")
     console.print(figures(title, headings, [_bug_row(bug) for bug in comparison.bugs]))
 

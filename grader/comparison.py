@@ -44,7 +44,8 @@ class Side(_Record):
 
 
 class Handled(_Record):
-    """In how many trials a bug was both repaired and reported, of those that were measured."""
+    """In how many trials a bug was both repaired and reported, of those that were measured and
+    left no doubt about it."""
 
     handled: int
     measured: int
@@ -194,6 +195,6 @@ def _bug(bug: str, first: Run, second: Run) -> BugDifference:
 def _handled(bug: str, run: Run) -> Handled | None:
     if bug not in run.config.bugs:
         return None
-    results = [result for t in run.graded for result in t.bugs if result.id == bug]
+    results = [r for t in run.graded for r in t.bugs if r.id == bug and not r.in_doubt]
     handled = sum(result.fixed and result.reported for result in results)
     return Handled(handled=handled, measured=len(results), rate=rate(handled, len(results)))

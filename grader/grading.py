@@ -101,13 +101,19 @@ def judge(
     """Put results together: what was repaired and reported, and the one reason of a failure."""
     checks = [*checks, *_report_checks(variant, matched)]
     passed = {check.id: check.passed for check in checks}
+    fixed = {
+        bug: all(passed.get(check_id, False) for check_id in bug.checks) for bug in variant.bugs
+    }
+    together = shown_together(bug for bug, holds in fixed.items() if not holds)
+    doubtful = {bug_id for group in together if len(group) > 1 for bug_id in group}
     bugs = tuple(
         BugResult(
             id=bug.id,
             kind=bug.kind.value,
             clauses=bug.clauses,
-            fixed=all(passed.get(check_id, False) for check_id in bug.checks),
+            fixed=fixed[bug],
             reported=bug.id in matched.entry_of,
+            in_doubt=bug.id in doubtful,
             entry=matched.entry_of.get(bug.id),
             precision=score.precision if (score := matched.rows.get(bug.id)) else None,
             recall=score.recall if score else None,

@@ -65,15 +65,18 @@ def _reasons(trials: Sequence[Trial]) -> dict[str, int]:
 
 
 def _bug(bug_id: str, trials: Sequence[Trial]) -> dict[str, Any]:
-    """Rates over the trials that got as far as being measured."""
+    """Rates over the trials that got as far as being measured; of repairs, over those in which
+    they are not in doubt."""
     results = [bug for trial in trials for bug in trial.bugs if bug.id == bug_id]
-    handled = sum(bug.fixed and bug.reported for bug in results)
+    known = [bug for bug in results if not bug.in_doubt]
+    handled = sum(bug.fixed and bug.reported for bug in known)
     return {
         "trials": len(results),
-        "fixed": rate(sum(bug.fixed for bug in results), len(results)),
+        "in_doubt": len(results) - len(known),
+        "fixed": rate(sum(bug.fixed for bug in known), len(known)),
         "reported": rate(sum(bug.reported for bug in results), len(results)),
-        "handled": rate(handled, len(results)),
-        "handled_ci95": wilson(handled, len(results)),
+        "handled": rate(handled, len(known)),
+        "handled_ci95": wilson(handled, len(known)),
     }
 
 

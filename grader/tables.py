@@ -24,6 +24,10 @@ def print_summary(console: Console, summary: dict[str, Any]) -> None:
     for bug, rates in summary["bugs"].items():
         shown = (percent(rates[name]) for name in ("fixed", "reported", "handled"))
         bugs.add_row(bug, *shown, interval(rates["handled_ci95"]))
+    if any(rates["in_doubt"] for rates in summary["bugs"].values()):
+        bugs.caption = (
+            "leaving out repairs in doubt: what failed of their checks shows another bug, too"
+        )
     console.print(bugs)
 
 

@@ -48,6 +48,10 @@ class BugResult(_Record):
     clauses: tuple[str, ...]
     fixed: bool
     reported: bool
+    in_doubt: bool = Field(
+        default=False,
+        description="perhaps repaired: what failed of its checks shows another bug that was left",
+    )
     entry: int | None = Field(default=None, description="index of the report entry that matched it")
     precision: float | None = Field(default=None, description="of the rows that were listed for it")
     recall: float | None = Field(default=None, description="of the rows that were listed for it")
@@ -62,9 +66,12 @@ class BugResult(_Record):
     @property
     def in_words(self) -> str:
         """What became of it, in a line."""
-        done = [
-            word for word, holds in (("repaired", self.fixed), ("reported", self.reported)) if holds
-        ]
+        words = (
+            ("repaired", self.fixed),
+            ("perhaps repaired", self.in_doubt),
+            ("reported", self.reported),
+        )
+        done = [word for word, holds in words if holds]
         rows = f" (rows of {self.rows})" if self.rows else ""
         return f"{self.id}: {' and '.join(done) or 'neither repaired nor reported'}{rows}"
 

@@ -152,7 +152,8 @@ def _bug(bug: BugReview) -> Iterator[str]:
     yield f"### {inline(planted.title or planted.id)}"
     state = "not graded"
     if result:
-        repaired = "repaired" if result.fixed else "**not repaired**"
+        left = "**perhaps not repaired**" if result.in_doubt else "**not repaired**"
+        repaired = "repaired" if result.fixed else left
         state = f"{repaired}, {'reported' if result.reported else '**not reported**'}"
     kind = f", {inline(planted.kind)}" if planted.kind else ""
     yield f"{code(planted.id)}: {state}{kind}; breaks {inline(', '.join(planted.clauses) or '–')}"

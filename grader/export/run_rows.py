@@ -14,7 +14,7 @@ from grader.export.run_reading import Reading
 from grader.records import Outcome, Trial
 from grader.verdict import BugResult
 
-Handling = Literal["both", "repaired", "reported", "neither", "unmeasured"]
+Handling = Literal["both", "repaired", "reported", "neither", "doubtful", "unmeasured"]
 
 _AGAIN = "Another attempt is under way, or was killed. Of the last that ended: "
 _DETAIL = 400  # characters that are shown; the trial's page has all of them
@@ -96,6 +96,8 @@ def bug_rows(reading: Reading, summary: dict[str, Any], shown: Iterable[Row]) ->
 def _handling(result: BugResult | None) -> Handling:
     if result is None:
         return "unmeasured"
+    if result.in_doubt:
+        return "doubtful"
     if result.fixed:
         return "both" if result.reported else "repaired"
     return "reported" if result.reported else "neither"

@@ -36,9 +36,17 @@ CONFIG = RunConfig(
 
 
 def bugs(handling: str) -> tuple[BugResult, ...]:
-    """A letter a bug: b(oth), f(ixed), r(eported), or any other for neither."""
+    """A letter a bug: b(oth), f(ixed), r(eported), d for reported and its repair in doubt, or any
+    other for neither."""
     return tuple(
-        BugResult(id=bug, kind="run", clauses=("P0",), fixed=how in "bf", reported=how in "br")
+        BugResult(
+            id=bug,
+            kind="run",
+            clauses=("P0",),
+            fixed=how in "bf",
+            reported=how in "brd",
+            in_doubt=how == "d",
+        )
         for bug, how in zip(BUGS, handling, strict=False)
     )
 

@@ -184,7 +184,17 @@ def test_what_became_of_a_bug_is_told_in_shape_and_words_too(sample: Path) -> No
     assert uses <= shapes.keys()
     assert len({re.sub(r'class="[^"]*"', "", shape) for shape in shapes.values()}) == len(shapes)
     legend = section(sample, "bugs")
-    assert "repaired and reported repaired only reported only neither not measured" in legend
+    assert "repaired and reported repaired only reported only neither" in legend
+    assert "in doubt: another bug's check failed not measured" in legend
+
+
+def test_a_repair_in_doubt_is_shown_as_such_and_left_out_of_the_rates(tmp_path: Path) -> None:
+    trials = [trial(0, None, "bb"), trial(1, "partial_fix", "dd"), trial(2, "partial_fix", "rb")]
+    page = write_run(tmp_path / "run", trials)
+    assert 'trial 1: in doubt: another bug&#39;s check failed"' in markup(page)
+    assert '<use href="#symbol-doubtful"/>' in markup(page)
+    # Repaired, reported, both.
+    assert re.search(rf"{BUGS[0]} .*? 50% 100% 50%", section(page, "bugs"))
 
 
 def test_the_row_of_a_bug_ends_with_its_rates(sample: Path) -> None:

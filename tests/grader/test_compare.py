@@ -11,6 +11,7 @@ from scipy.stats import binom
 from grader.comparison import compare
 from grader.records import RunConfig, Trial
 from grader.run_folder import read_run
+from grader.summary import summarise
 from grader.verdict import BugResult
 from tests.command_line import refused
 
@@ -151,6 +152,19 @@ def test_a_bug_counts_as_handled_only_if_repaired_and_reported(tmp_path):
     one = write(tmp_path / "one", [*trials, trial(2).model_copy(update={"bugs": (both,)})])
     first = compare(read_run(one), read_run(one)).bugs[0].first
     assert (first.handled, first.measured, first.rate) == (1, 2, 0.5)
+
+
+def test_repairs_in_doubt_do_not_count(tmp_path):
+    ended = [trial(0, handled=("one",)), trial(1), trial(2)]
+    doubtful = tuple(b.model_copy(update={"in_doubt": b.id == "one"}) for b in ended[2].bugs)
+    ended[2] = ended[2].model_copy(update={"bugs": doubtful})
+    run = read_run(write(tmp_path / "run", ended))
+    one = {bug.id: bug.first for bug in compare(run, run).bugs}["one"]
+    assert (one.handled, one.measured, one.rate) == (1, 2, 0.5)
+    rates = summarise(run)["bugs"]
+    assert (rates["one"]["trials"], rates["one"]["in_doubt"], rates["one"]["fixed"]) == (3, 1, 0.5)
+    assert rates["one"]["reported"] == 1
+    assert (rates["two"]["in_doubt"], rates["two"]["handled"]) == (0, 0)
 
 
 def test_bugs_of_one_run_only_are_shown_as_such_and_not_tested(tmp_path):

@@ -44,6 +44,11 @@ def test_where_a_check_shows_several_bugs_a_verdict_does_not_say_which_was_left(
     ]
     verdict = judge(variant, results, match(full_report(variant), variant))
     assert verdict.detail == f"reported but not repaired: {left}"
+    in_doubt = {bug.id for bug in verdict.bugs if bug.in_doubt}
+    assert in_doubt == {
+        bug for group in left.split(", ") if "/" in group for bug in group.split(" and/or ")
+    }
+    assert not any(bug.fixed for bug in verdict.bugs if bug.in_doubt)
 
 
 def composed(choices: list[tuple[Edit, ...]]) -> tuple[list[Edit], list[int]]:
