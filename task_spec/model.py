@@ -285,7 +285,6 @@ class ReportRules:
 
     max_entries: int = 40
     max_false_alarms: int = 1
-    max_rows: int = 1000
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,6 @@ def report_schema(rules: ReportRules) -> dict[str, Any]:
             "rows": {
                 "type": "array",
                 "items": {"type": "array", "items": {"type": "string"}},
-                "maxItems": rules.max_rows,
                 "description": "Only for a clause of which the task asks for rows: the affected "
                 "ones, each a list of ids.",
             },

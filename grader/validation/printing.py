@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from grader.validation.cells import Cell, Part
+from grader.validation.cells import Cell
 from grader.validation.confusion import CellResult, Outcome, confusion
 from grader.validation.margins import LEAST, SEEDS, Margin, Side
 
@@ -66,8 +66,8 @@ def print_wrong(console: Console, result: CellResult) -> None:
 def again(cell: Cell) -> str:
     """The command that runs a cell again, with few others."""
     variant = cell.variant
-    whole = cell.part in (Part.CORRECT, Part.REPORT) or not cell.ids
-    only = "" if whole else f" --only {','.join(cell.ids)}"
+    all_bugs = len(cell.ids) in (0, len(variant.task.bugs))
+    only = "" if all_bugs else f" --only {','.join(cell.ids)}"
     return (
         f"python -m grader.validate --task {variant.task.name} --part {cell.part}{only} "
         f"--seed {variant.seed} --seeds 1 --noise {variant.noise:g}"
@@ -103,8 +103,6 @@ def print_margins(console: Console, margins: Sequence[Margin]) -> None:
             escape(broken.of[:40]) if broken else "seen by another check first",
         )
     console.print(table)
-    if any(margin.undecided for margin in margins):
-        console.print(f"margins decide from {SEEDS} seeds on, where they must be {LEAST:g}")
 
 
 def _bound(margin: Margin) -> str:
@@ -160,10 +158,10 @@ def print_tally(console: Console, tally: Tally) -> None:
             if side is not None and side.too_small:
                 text = f"{margin.check}: only {margin_text(side.margin)} to {name} ({side.of})"
                 console.print(f"margin too small: {text}", markup=False, soft_wrap=True)
-    open_ones = f", {tally.undecided} undecided: fewer than {SEEDS} seeds" * bool(tally.undecided)
+    decided = f", {tally.undecided} undecided: it takes {SEEDS} seeds" * bool(tally.undecided)
     console.print(
         f"{tally.cells} cells, {tally.wrong} wrong; {len(tally.small)} margins below {LEAST:g}"
-        f"{open_ones}",
+        f"{decided}",
         highlight=False,
     )
 
