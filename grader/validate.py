@@ -16,6 +16,7 @@ from grader.records import write_json
 from grader.sandbox import launcher_of, sandbox_option
 from grader.validation.cells import Part, Plan
 from grader.validation.confusion import CellResult, Outcome
+from grader.validation.kept import KeptError, Memory, remembered
 from grader.validation.margins import Margin, margins
 from grader.validation.printing import (
     EVERY,
@@ -64,9 +65,19 @@ from task_spec.model import Bug, Task, TaskError
     type=click.Path(dir_okay=False, path_type=Path),
     help=f"Write all of it to a file, every {EVERY} cells.",
 )
+@click.option(
+    "--resume",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Run no cell again that such a file has, and add to it.",
+)
 @sandbox_option
 def main(
-    name: str, jobs: int | None, out: Path | None, unsafe_no_sandbox: bool, **options: Any
+    name: str,
+    jobs: int | None,
+    out: Path | None,
+    resume: Path | None,
+    unsafe_no_sandbox: bool,
+    **options: Any,
 ) -> int:
     """Prove the grader of a task: what must pass passes, what must fail fails on its own clause.
 
@@ -76,10 +87,13 @@ def main(
     Exit status: 0 all is right, 1 something is wrong, 2 wrong use, 130 interrupted.
     """
     plan = _plan(name, **options)
+    out = out or resume
     if out is not None and not os.access(out.parent, os.W_OK):
         raise _unwritable(out, "no folder in which files can be made")  # before hours of work
     console = Console()
-    validation = Validation(plan, launcher_of(unsafe_no_sandbox), jobs or os.cpu_count() or 1)
+    memory = Memory() if resume is None else _memory(resume, name)
+    launcher, jobs = launcher_of(unsafe_no_sandbox), jobs or os.cpu_count() or 1
+    validation = Validation(plan, launcher, jobs, memory=memory)
 
     def keep() -> None:
         if out is not None:
@@ -144,6 +158,13 @@ def _plan(name: str, **options: Any) -> Plan:
     return Plan(task, parts, bugs, seeds, noise, options["pairs"])
 
 
+def _memory(path: Path, task: str) -> Memory:
+    try:
+        return remembered(path, task)
+    except KeptError as error:
+        raise Failure(str(error)) from None
+
+
 def _bugs(task: Task, ids: Sequence[str]) -> tuple[Bug, ...]:
     chosen = [task.bug(bug_id) for bug_id in ids]
     return tuple(bug for bug in task.bugs if not ids or bug in chosen)
@@ -159,7 +180,7 @@ def _write(
     out: Path, validation: Validation, found: Sequence[Margin], *, interrupted: bool
 ) -> None:
     try:
-        write_json(out, record(validation.plan, validation.results, found, interrupted))
+        write_json(out, record(validation, found, interrupted))
     except OSError as error:
         raise _unwritable(out, str(error.strerror)) from None
 

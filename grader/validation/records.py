@@ -7,18 +7,19 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from grader.validation.cells import Plan
 from grader.validation.confusion import CellResult, Outcome, confusion
+from grader.validation.kept import kept, sources
 from grader.validation.margins import Margin, Side
 from grader.validation.printing import again
+from grader.validation.running import Validation
 
 
-def record(
-    plan: Plan, results: Sequence[CellResult], margins: Sequence[Margin], interrupted: bool
-) -> dict[str, Any]:
+def record(validation: Validation, margins: Sequence[Margin], interrupted: bool) -> dict[str, Any]:
     """All that was found. A margin without a spread is written as "inf" or "-inf"."""
+    plan, results = validation.plan, validation.results
     return {
         "task": plan.task.name,
+        "sources": sources(),
         "seeds": [*plan.seeds],
         "noise": plan.noise,
         "interrupted": interrupted,
@@ -29,6 +30,8 @@ def record(
         "margins": [_margin(margin) for margin in margins],
         "wrong": [_wrong(result) for result in results if result.outcome is not Outcome.RIGHT],
         "cpu_seconds": sum(result.cpu_seconds for result in results),
+        "costs": validation.layout.costs,
+        "cells": kept(results, validation.memory),
     }
 
 

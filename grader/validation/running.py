@@ -13,6 +13,7 @@ from grader.reexecute import WorldRun
 from grader.report import match
 from grader.validation.cells import Cell, Part, Plan, cells_of, pilot_of
 from grader.validation.confusion import CellResult, Outcome, assess
+from grader.validation.kept import Memory
 from grader.validation.pilot import Layout
 from grader.validation.reports import judged_reports
 from kernel_tool.launch import Launcher
@@ -25,18 +26,21 @@ Told = Callable[[CellResult], None]
 class Validation:
     """A validation under way. ``results`` grows as cells end, so that it can be stopped anywhere.
 
-    ``seen`` is told of each cell that has ended.
+    ``seen`` is told of each cell that has ended. What is in ``memory`` is not executed again,
+    but for the first cell.
     """
 
     plan: Plan
     launcher: Launcher
     jobs: int
     seen: Told = lambda _: None
+    memory: Memory = field(default_factory=Memory)
     results: list[CellResult] = field(default_factory=list)
     layout: Layout = field(default_factory=Layout)
 
     def __post_init__(self) -> None:
         plan = self.plan
+        self.layout.costs.update(self.memory.costs)
         self.reports = tuple(judged_reports(plan)) if Part.REPORT in plan.parts else ()
         self.pilot = pilot_of(plan)
         self.open = deque(cells_of(plan))
@@ -50,6 +54,7 @@ class Validation:
         """
         for result in self.reports:
             self._end(result)
+        self._recall()
         if self.runs_any:
             await self._pilot()
 
@@ -64,10 +69,20 @@ class Validation:
         self._end(result)
         if result.outcome is Outcome.FAULT or any(run.evidence is None for run in runs):
             return
-        self.layout.costs.update({run.world: run.cpu_seconds for run in runs})
+        if not self.layout.costs:
+            self.layout.costs.update({run.world: run.cpu_seconds for run in runs})
         async with asyncio.TaskGroup() as group:
             for _ in range(self.jobs):
                 group.create_task(self._work())
+
+    def _recall(self) -> None:
+        left = list(self.open)
+        self.open.clear()
+        for cell in left:
+            if (result := self.memory.recall(cell)) is None:
+                self.open.append(cell)
+            else:
+                self._end(result)
 
     async def _work(self) -> None:
         while self.open:

@@ -16,6 +16,7 @@ from grader.checks import Reading
 from grader.validation.cells import Part, Plan, code_cells, pilot_of
 from grader.validation.confusion import CellResult, Outcome, confusion
 from grader.validation.exploits import ELSEWHERE, EXPLOITS, attacks
+from grader.validation.kept import remembered
 from grader.validation.margins import margin_of, margins
 from grader.validation.printing import Bar, print_confusion, print_margins, print_tally
 from grader.validation.records import record
@@ -163,8 +164,66 @@ def test_ctrl_c_keeps_what_was_done(tmp_path):
     bar.ended = ended
     assert validate._run(validation, bar, lambda: None)
     assert 0 < len(validation.results) < validation.total
-    text = json.dumps(record(validation.plan, validation.results, [], True))
+    text = json.dumps(record(validation, [], True))
     assert json.loads(text)["interrupted"]
+
+
+def validate_tiny(folder, *options):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(TASKS, "tiny", tiny_task(folder))
+        words = ["--task", "tiny", "--seeds", "2", "--part", "correct,bug", *map(str, options)]
+        return CliRunner().invoke(validate.main, words, standalone_mode=False)
+
+
+def test_a_validation_goes_on_where_it_ended(tmp_path):
+    whole, half = tmp_path / "whole.json", tmp_path / "half.json"
+    assert validate_tiny(tmp_path, "--json", whole).return_value == 0
+    data = json.loads(whole.read_text())
+    assert len(data["cells"]) > 8
+    # A CPU time that no cell takes says that it was not run again; a fault is.
+    gone_on = [{**cell, "cpu_seconds": 1000.0} for cell in data["cells"][:4]]
+    gone_on[3]["outcome"] = "machinery fault"
+    half.write_text(json.dumps({**data, "cells": gone_on}))
+    assert validate_tiny(tmp_path, "--resume", half).return_value == 0
+    again = json.loads(half.read_text())
+    assert again["confusion"] == data["confusion"]
+    assert again["margins"] == data["margins"]
+    # The first cell tells which worlds measure what, and is always run.
+    assert sum(cell["cpu_seconds"] == 1000 for cell in again["cells"]) == 2
+    assert validate_tiny(tmp_path, "--part", "report", "--resume", half).return_value == 0
+    assert json.loads(half.read_text())["cells"] == again["cells"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "advice"),
+    [
+        ({"task": "tinylm"}, "give --task tinylm"),
+        ({"sources": "0" * 16}, "start again without --resume"),
+        ({"cells": None}, "was not written by --json: cells"),
+    ],
+)
+def test_what_it_cannot_go_on_with_is_told(tmp_path, changes, advice):
+    path = tmp_path / "found.json"
+    assert validate_tiny(tmp_path, "--part", "report", "--json", path).return_value == 0
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    before = path.read_text()
+    with pytest.raises(Failure, match=advice):
+        raise validate_tiny(tmp_path, "--resume", path).exception
+    assert path.read_text() == before
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(Failure, match="can't read"):
+        raise validate_tiny(tmp_path, "--resume", tmp_path / "none.json").exception
+
+
+def test_infinite_values_are_kept(tmp_path):
+    task = tiny_task(tmp_path)
+    (result,) = results_with(task, Part.CORRECT, [np.inf], 1.2)
+    validation = Validation(plan_of(task, Part), Launcher(), 1, results=[result])
+    path = tmp_path / "found.json"
+    path.write_text(json.dumps(record(validation, [], True)))
+    assert remembered(path, "tiny").recall(result.cell) == result
 
 
 def test_what_was_done_is_kept_now_and_then(tmp_path, monkeypatch):
