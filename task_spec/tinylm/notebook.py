@@ -19,7 +19,7 @@
 # - **P4 Copies.** Val and test documents that were made from a training document belong to no
 #   split: word for word copies of it, and edited ones, however they were edited. Copies have at
 #   least 60 characters as P2 counts them. No detector is perfect: in a corpus of full size
-#   at least 85% of all copies are left out as `copy`, and in any at most 4% of the other val and
+#   at least 87% of all copies are left out as `copy`, and in any at most 4% of the other val and
 #   test documents, garbled ones not counted, are taken for copies. All training documents stay, but
 #   for those of P19.
 # - **P5 Vocabulary.** The vocabulary holds the words that occur in the documents of train, and no

@@ -12,11 +12,12 @@ from task_spec.tinylm.checks.worlds_of import ALL, FULL, PARTS, claimed, spelt, 
 
 check = Checks()
 declare_interface(check, FULL)
-# At noise 0.95 the notebook finds 98% of the copies of full draws, with a standard deviation of 2%,
+# At noise 0.95 the notebook finds 97% of the copies of full draws, with a standard deviation of 2%,
 # and leaves out 1% of the others, give or take 0.5%. Where accents count it finds 67% (3%), where
-# nothing is translated 76% (2%), and where nothing is read down columns 70% (4%). In small draws no
-# dictionary can be learnt: there only the others count.
-MIN_RECALL, MAX_OTHERS = 0.85, 0.04
+# nothing is translated 73% (2%), where only what stands in order is found 76% (2%), and where
+# nothing is read down columns 70% (4%). In small draws no dictionary can be learnt: there only the
+# others count.
+MIN_RECALL, MAX_OTHERS = 0.87, 0.04
 
 
 def _nfc(text: str) -> str:
